@@ -1,0 +1,43 @@
+"""The one error that a user's input can cause.
+
+Everything that is wrong with what was *given* (a file, a folder, an argument) raises `InputError`; its text is
+one line that names the thing and the way out. The command line prints that line and exits with 2. Any other
+exception is a defect of boxwright and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class InputError(ValueError):
+    """Bad input: says what is wrong, in which file, and what to do about it.
+
+    Args:
+        message: what is wrong, without a full stop.
+        path: the file or folder it is wrong in; put first in the text.
+        hint: the way out, as an imperative sentence part ("run boxwright check DATA").
+
+    >>> print(InputError("not a JPEG", path="a.jpg", hint="convert it first"))
+    a.jpg: not a JPEG; convert it first
+    """
+
+    def __init__(self, message: str, *, path: str | Path | None = None, hint: str | None = None) -> None:
+        self.message, self.path, self.hint = message, path, hint
+        text = f"{path}: {message}" if path is not None else message
+        super().__init__(" ".join(f"{text}; {hint}".split() if hint else text.split()))
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """The hint for a misspelt name: the nearest known ones, or all of them when none is near.
+
+    >>> near("ssd300-vgg61", ["ssd300-vgg16", "retinanet-resnet50-fpn"])
+    'did you mean ssd300-vgg16?'
+    >>> near("x", ["cat", "dog"])
+    'known: cat, dog'
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(close)}?" if close else "known: " + ", ".join(names)

@@ -1,0 +1,92 @@
+"""Writing files so that a crash, a kill or a full disk never leaves half of one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from boxwright.errors import InputError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def replacing(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
+    """A binary file that takes the place of `path` only when the block ends well.
+
+    The bytes go to a temporary file beside it, are synced, and are renamed over `path`; whoever reads `path`
+    sees the old content or the new, never a part. On any error the temporary file is removed and `path` is as
+    it was.
+
+    Args:
+        path: the file to write; its folder is made.
+        keep: where the previous content stays, if there was any.
+
+    Raises:
+        InputError: the disk is full or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes the file private; what it replaces should be as readable as any other new file.
+        temporary.chmod(0o666 & ~_umask())
+        if keep is not None and path.exists():
+            keep.unlink(missing_ok=True)
+            # A link, not a rename: at no moment is there no file under `path`.
+            os.link(path, keep)
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, all of it or nothing."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text to `path`, all of it or nothing."""
+    write_bytes(path, content.encode())
+
+
+def unwritable(path: Path, error: OSError) -> InputError:
+    """The one line for a file that could not be written."""
+    if error.errno in _NO_ROOM:
+        return InputError("the disk is full", path=path, hint="free some space or choose another folder")
+    return InputError(
+        f"cannot be written ({error.strerror or error})", path=path, hint="choose a folder you may write to"
+    )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable; Windows has no folder handles and needs none."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,134 @@
+"""The records that flow through a detector: padded tensors of fixed shape, with validity as a mask.
+
+Axes have one vocabulary: batch, gt (annotated objects), prior (any box that a network scores and moves: default
+box, anchor, proposal, window), column (a head's scores for one prior), group (sets of deltas for one prior: none,
+one, or one per class), det, class, height, width. Boxes are xyxy in pixels of the network's input, float32.
+Labels are `[0, C)`; background is never a label.
+"""
+# No `from __future__ import annotations` here: jaxtyping checks these fields as classes, not as strings.
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+def _agree(record: str, **sizes: tuple[object, ...]) -> None:
+    """Raise unless the shapes that must agree do; `tree_map` puts non-tensors in, and those pass."""
+    known = {name: shape for name, shape in sizes.items() if shape}
+    if len(set(known.values())) > 1:
+        raise ValueError(f"{record}: " + ", ".join(f"{name} {shape}" for name, shape in known.items()))
+
+
+def _shape(leaf: object, *axes: int) -> tuple[object, ...]:
+    return tuple(leaf.shape[axis] for axis in axes) if isinstance(leaf, Tensor) else ()
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Ground truth of a batch, padded to the most crowded image."""
+
+    boxes: Float[Tensor, "batch gt 4"]
+    labels: Int[Tensor, "batch gt"]
+    valid: Bool[Tensor, "batch gt"]
+    ignore: Bool[Tensor, "batch gt"]  # crowd and difficult: never matched, never background either
+
+    def __post_init__(self) -> None:
+        _agree("Targets", boxes=_shape(self.boxes, 0, 1), labels=_shape(self.labels, 0, 1))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Normalised images, padded right and below; `sizes` are the (height, width) without the padding."""
+
+    images: Float[Tensor, "batch 3 height width"]
+    sizes: Int[Tensor, "batch 2"]
+    targets: Targets
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Priors:
+    """Boxes that a network scores and moves; anchors shared by the batch have batch 1."""
+
+    boxes: Float[Tensor, "shared prior 4"]
+    level: Int[Tensor, "shared prior"]
+    valid: Bool[Tensor, "batch prior"]  # False over padding, and for padded proposals
+
+    def __post_init__(self) -> None:
+        _agree(
+            "Priors",
+            boxes=_shape(self.boxes, 1),
+            level=_shape(self.level, 1),
+            valid=_shape(self.valid, 1),
+        )
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a head says of every prior; softmax heads carry background as their last column."""
+
+    logits: Float[Tensor, "batch prior column"]
+    deltas: Float[Tensor, "batch prior group 4"]
+    priors: Priors
+
+    def __post_init__(self) -> None:
+        _agree(
+            "Predictions",
+            logits=_shape(self.logits, 1),
+            deltas=_shape(self.deltas, 1),
+            priors=_shape(self.priors.boxes, 1) if isinstance(self.priors, Priors) else (),
+        )
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Which object each prior answers for, and whether it does at all."""
+
+    gt: Int[Tensor, "batch prior"]  # index into the targets; meaningful only where state is +1
+    state: Int[Tensor, "batch prior"]  # +1 object, 0 background, -1 ignored
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Scalars to be summed, and how many priors answered for an object (for the log)."""
+
+    classification: Float[Tensor, ""]
+    localisation: Float[Tensor, ""]
+    positives: Float[Tensor, ""]
+
+    @property
+    def total(self) -> Float[Tensor, ""]:
+        """What is differentiated."""
+        return self.classification + self.localisation
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Detections of a batch, best score first, padded to a fixed number."""
+
+    boxes: Float[Tensor, "batch det 4"]
+    scores: Float[Tensor, "batch det"]
+    labels: Int[Tensor, "batch det"]
+    valid: Bool[Tensor, "batch det"]
+
+    def __post_init__(self) -> None:
+        _agree("Detections", boxes=_shape(self.boxes, 0, 1), scores=_shape(self.scores, 0, 1))
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """What a tap of a network gives: channels, pixels between cells, and where the first cell looks.
+
+    `first_centre` is in pixels of the input, for an input size at which padding is symmetric; a backbone whose
+    padding depends on the size (TensorFlow's SAME) states its own rule in `specs(height, width)`.
+    """
+
+    channels: int
+    stride: int
+    first_centre: float
+
+
+for _record in (Targets, Priors, Predictions, Assignment, Losses, Detections):
+    torch.export.register_dataclass(_record, serialized_type_name=f"boxwright.{_record.__name__}")

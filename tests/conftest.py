@@ -1,0 +1,17 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data and references beside the checkout; tests skip where it is missing."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"{SHARED} is not here: real data and reference outputs are kept outside the project")
+    return SHARED
