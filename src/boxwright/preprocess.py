@@ -6,9 +6,10 @@ evaluation, in ONNX Runtime and on a server.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -45,6 +46,19 @@ class Preprocess:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     pad_multiple: int = 1
+
+    def __post_init__(self) -> None:
+        choices = {"mode": get_args(Mode), "filter": get_args(Filter), "order": get_args(Order)}
+        for name, known in choices.items():
+            if (value := getattr(self, name)) not in known:
+                raise InputError(f"unknown preprocessing {name} {value!r}", hint=near(str(value), known))
+        if not isinstance(self.pad_multiple, int) or min(*self.size, self.pad_multiple) < 1:
+            raise InputError(
+                f"preprocessing to {self.size}, padded to a multiple of {self.pad_multiple!r}",
+                hint="give whole numbers of pixels, at least 1",
+            )
+        if not all(math.isfinite(v) for v in (*self.mean, *self.std)) or min(self.std) <= 0:
+            raise InputError(f"preprocessing with std {self.std}", hint="give positive numbers")
 
     def target(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) that an image of `height` x `width` is resized to.
@@ -84,7 +98,17 @@ class Preprocess:
         for key in values:
             if key not in known:
                 raise InputError(f"unknown preprocessing setting {key!r}", hint=near(key, known))
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        kinds = {"size": (int, 2), "mean": (float, 3), "std": (float, 3)}
+        read: dict[str, Any] = {}
+        for key, value in values.items():
+            kind, length = kinds.get(key, (None, 0))
+            try:
+                if kind and len(value) != length:
+                    raise ValueError(f"{length} numbers expected")
+                read[key] = tuple(kind(v) for v in value) if kind else value
+            except (TypeError, ValueError) as error:
+                raise InputError(f"preprocessing setting {key} = {value!r}", hint=str(error)) from error
+        return cls(**read)
 
 
 def _resize_pillow(image: RGB8 | Chw, target: tuple[int, int]) -> Chw:
