@@ -1,7 +1,7 @@
-"""What a training run can be told: frozen records without torch, so that recipes and the command line import them.
+"""What a training run can be told: frozen records without torch, for recipes and the command line.
 
-A recipe carries one `TrainSettings`; the command line changes single fields by `--set train.lr=0.01`. A key that
-does not exist is an error that names its neighbours, and a value is read as its field's type says.
+A recipe carries one `TrainSettings`; the command line changes single fields by `--set train.lr=0.01`. A key
+that does not exist is an error that names its neighbours, and a value is read as its field's type says.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class TrainSettings:
         weight_decay: of weights with two axes or more; biases and norms are not decayed.
         backbone_lr: factor on the learning rate of the backbone's stages, for pretrained ones.
         warmup: iterations over which the learning rate rises linearly from 0; at most a quarter of the run.
-        schedule: after warm-up: "cosine" down to `final_lr`, "steps" by `gamma` at `milestones`, or "constant".
+        schedule: after warm-up: "cosine" down to `final_lr`, "steps" by `gamma` at `milestones`, "constant".
         milestones: parts of the run, in (0, 1), at which "steps" multiplies the learning rate by `gamma`.
         gamma: the factor of a step.
         final_lr: where "cosine" ends, as a part of `lr`.
@@ -193,9 +193,9 @@ def _parse(text: str, kind: Any, name: str) -> Any:
     raise InputError(f"{name} cannot be set from text", hint="set it in Python")
 
 
-def _number(text: str, kind: type, name: str) -> int | float:
+def _number(text: str, kind: type[int] | type[float], name: str) -> int | float:
     try:
-        number = kind(text)
+        number: int | float = kind(text)
     except ValueError:
         what = "a whole number" if kind is int else "a number"
         raise InputError(f"{name} is {what}, not {text!r}") from None
