@@ -48,10 +48,6 @@ class Preprocess:
     pad_multiple: int = 1
 
     def __post_init__(self) -> None:
-        choices = {"mode": get_args(Mode), "filter": get_args(Filter), "order": get_args(Order)}
-        for name, known in choices.items():
-            if (value := getattr(self, name)) not in known:
-                raise InputError(f"unknown preprocessing {name} {value!r}", hint=near(str(value), known))
         if not isinstance(self.pad_multiple, int) or min(*self.size, self.pad_multiple) < 1:
             raise InputError(
                 f"preprocessing to {self.size}, padded to a multiple of {self.pad_multiple!r}",
@@ -98,6 +94,12 @@ class Preprocess:
         for key in values:
             if key not in known:
                 raise InputError(f"unknown preprocessing setting {key!r}", hint=near(key, known))
+        choices = {"mode": get_args(Mode), "filter": get_args(Filter), "order": get_args(Order)}
+        for key, names in choices.items():
+            if (value := values.get(key, names[0])) not in names:
+                raise InputError(f"unknown preprocessing {key} {value!r}", hint=near(str(value), names))
+        if "size" not in values:
+            raise InputError("preprocessing without a size", hint="give (height, width)")
         kinds = {"size": (int, 2), "mean": (float, 3), "std": (float, 3)}
         read: dict[str, Any] = {}
         for key, value in values.items():
