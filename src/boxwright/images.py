@@ -1,0 +1,294 @@
+"""The one decoder: any image file to uint8 RGB as a person sees it, or a clear refusal.
+
+What the pixels become, by kind of file:
+
+- EXIF orientation is applied (all eight), so that boxes, width and height mean the upright picture.
+- Transparency (alpha, a palette's or PNG's transparent colour) is laid over white: the colour under a
+  transparent pixel is arbitrary and never meant to be seen.
+- 16-bit grey keeps its range: 65535 becomes 255 (12-bit TIFF: 4095), rounded. 32-bit integer and float images
+  have no white of their own: their least finite value becomes 0, their greatest 255; a constant one is black.
+- CMYK (Adobe's inverted JPEGs too), LAB, YCbCr, HSV, palettes and 1-bit images become RGB.
+- Of several frames or pages, the first.
+
+Sizes are checked in the header before a pixel is decoded, and a file that ends early is an error: half a
+picture is never returned. Nothing here writes, and nothing is executed (formats that are programs, such as
+EPS, are refused).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import Num, UInt8
+from PIL import Image, UnidentifiedImageError
+
+from boxwright.errors import InputError
+
+try:
+    import simplejpeg
+except ImportError:  # the extra [fast] is not installed: Pillow decodes JPEGs too, at half the speed
+    simplejpeg = None
+
+RGB8 = UInt8[np.ndarray, "height width 3"]
+Source = str | Path | bytes | BinaryIO
+
+Image.init()  # registers all of Pillow's formats; those asked for below would else be unknown to it
+_WANTED = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
+FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp"}
+    | {".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2"}
+)
+"""Endings (lower case) of the files that a folder of images is searched for; reading goes by content."""
+
+MAX_PIXELS = 178_956_970
+"""Largest width x height decoded unless told otherwise: 512 MiB of RGB, Pillow's own hard limit."""
+
+_ORIENTATION, _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC = 0x0112, 256, 257, 258, 262
+
+
+def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> RGB8:
+    """Decode an image upright to RGB, by the rules at the head of this module.
+
+    Args:
+        source: a path, an image file's content, or a binary file open for reading.
+        max_pixels: refuse images of more pixels than this, from the header. Pillow's own guard
+            (`PIL.Image.MAX_IMAGE_PIXELS`, twice over) holds as well.
+
+    Returns:
+        uint8 [height, width, 3], C-contiguous and writable.
+
+    Raises:
+        InputError: missing, a folder, empty, not an image, truncated or too large; names the file.
+
+    >>> import io; file = io.BytesIO(); Image.new("L", (3, 2), 7).save(file, "PNG")
+    >>> read_image(file.getvalue()).shape
+    (2, 3, 3)
+    """
+    with _opened(source, max_pixels) as (image, file, name):
+        turn = _turn(image)
+        pixels = _fast_jpeg(image, file)
+        if pixels is None:
+            with _decoding(name):
+                image.load()
+                pixels = to_rgb(image)
+        return _upright(pixels, turn)
+
+
+def read_thumbnail(source: Source, size: tuple[int, int], *, max_pixels: int = MAX_PIXELS) -> RGB8:
+    """The image upright, shrunk to exactly `size` (height, width): for hashes and contact sheets.
+
+    The whole file is still decoded, so a truncated one fails as in `read_image`; a large JPEG is decoded at a
+    half to an eighth of its size, which moves pixel values a little and is far faster.
+    """
+    with _opened(source, max_pixels) as (image, _, name):
+        turn = _turn(image)
+        height, width = size if turn < 5 else (size[1], size[0])
+        with _decoding(name):
+            if image.format == "JPEG" and image.mode in ("RGB", "L"):
+                image.draft(image.mode, (2 * width, 2 * height))
+            image.load()
+            small = Image.fromarray(to_rgb(image)).resize((width, height), Image.Resampling.BOX)
+        return _upright(np.array(small), turn)
+
+
+def image_size(source: Source) -> tuple[int, int]:
+    """(height, width) of the image as a person sees it, from the header alone.
+
+    Raises:
+        InputError: as `read_image`, except that truncated pixels and an excess of them go unnoticed.
+    """
+    with _opened(source, None) as (image, _, _name):
+        width, height = image.size
+        if image.format == "TIFF":  # newer Pillow has swapped these already, older has not
+            width, height = int(image.tag_v2[_WIDTH]), int(image.tag_v2[_HEIGHT])  # type: ignore[attr-defined]
+        return (width, height) if _orientation(image) >= 5 else (height, width)
+
+
+def orientation(source: Source) -> int:
+    """The EXIF orientation in the header, 1 to 8; 1 (upright) where there is none or it makes no sense."""
+    with _opened(source, None) as (image, _, _name):
+        return _orientation(image)
+
+
+def to_rgb(image: Image.Image) -> RGB8:
+    """Pixels of a Pillow image as uint8 RGB; its EXIF orientation is left to the caller.
+
+    >>> to_rgb(Image.new("I;16", (1, 1), 65535)).tolist()
+    [[[255, 255, 255]]]
+    """
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return _grey(_full_range(image))
+    if image.mode in ("I", "F"):
+        return _grey(_own_range(np.asarray(image)))
+    if image.mode in ("RGBa", "La"):
+        image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
+    if image.mode in ("RGBA", "LA", "PA") or image.has_transparency_data:
+        over = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
+    return np.array(image.convert("RGB"))
+
+
+def _grey(values: UInt8[np.ndarray, "height width"]) -> RGB8:
+    return np.repeat(values[:, :, None], 3, axis=2)
+
+
+def _full_range(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
+    """16-bit samples to 8 bits, white to white. Pillow's convert("RGB") would clip all above 255."""
+    tags = getattr(image, "tag_v2", {})
+    white = 4095 if tags.get(_BITS) == (12,) else 65535
+    values = np.clip(np.asarray(image), 0, white).astype(np.uint32)
+    if tags.get(_PHOTOMETRIC) == 0:  # "white is zero", which Pillow undoes for 8 bits only
+        values = white - values
+    scaled: UInt8[np.ndarray, "height width"] = ((values * 255 + white // 2) // white).astype(np.uint8)
+    return scaled
+
+
+def _own_range(values: Num[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
+    """Least finite value to 0, greatest to 255; NaN and infinities to the nearer end (NaN: 0)."""
+    values = values.astype(np.float64)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    if high == low:
+        return np.zeros(values.shape, np.uint8)
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    scaled: UInt8[np.ndarray, "height width"] = np.rint((values - low) / (high - low) * 255).astype(np.uint8)
+    return scaled
+
+
+def _upright(pixels: RGB8, turn: int) -> RGB8:
+    """Apply an EXIF orientation: 2-4 mirror or turn in place, 5-8 also swap height and width."""
+    if turn >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if turn in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if turn in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _turn(image: Image.Image) -> int:
+    """The orientation that is left to apply after loading: Pillow turns TIFFs itself."""
+    return 1 if image.format == "TIFF" else _orientation(image)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        if image.format == "PNG" and "exif" not in image.info:
+            exif = Image.Exif()
+            exif.load(_late_exif(getattr(image, "fp", None)))
+            value = exif.get(_ORIENTATION) or Image.Image.getexif(image).get(_ORIENTATION)
+        else:
+            # The base class's: PNG's own decodes the whole picture in search of metadata behind it.
+            value = Image.Image.getexif(image).get(_ORIENTATION)
+    except Exception:  # broken metadata does not make the picture unreadable
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _late_exif(file: BinaryIO | None) -> bytes:
+    """The eXIf chunk wherever it stands in a PNG (some tools append it), found by hopping over the others."""
+    if file is None:
+        return b""
+    back = file.tell()
+    try:
+        file.seek(8)
+        while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+            length = int.from_bytes(head[:4], "big")
+            if head[4:] == b"eXIf":
+                return file.read(min(length, 1 << 20))
+            file.seek(length + 4, io.SEEK_CUR)
+        return b""
+    finally:
+        file.seek(back)
+
+
+def _fast_jpeg(image: Image.Image, file: BinaryIO) -> RGB8 | None:
+    """libjpeg-turbo without Pillow in between, or None where that does not apply or anything is odd.
+
+    Both are the same library with the same exact DCT and upsampling; `strict` turns its warnings (corrupt or
+    missing data) into a refusal, whereupon Pillow decides.
+    """
+    if simplejpeg is None or image.format != "JPEG" or image.mode not in ("RGB", "L"):
+        return None
+    back = file.tell()
+    file.seek(0)
+    try:
+        pixels: RGB8 = simplejpeg.decode_jpeg(file.read(), colorspace="RGB", strict=True)
+    except ValueError:
+        return None
+    finally:
+        file.seek(back)
+    return pixels if pixels.shape[:2] == (image.height, image.width) else None
+
+
+@contextmanager
+def _opened(source: Source, max_pixels: int | None) -> Iterator[tuple[Image.Image, BinaryIO, str]]:
+    """The image with its header read, its file, and its name for errors."""
+    file: BinaryIO
+    ours = isinstance(source, bytes | str | Path)
+    if isinstance(source, bytes):
+        name, file = "<bytes>", io.BytesIO(source)
+    elif isinstance(source, str | Path):
+        name, file = str(source), _open_file(str(source))
+    else:
+        name, file = str(getattr(source, "name", "<file>")), source
+        file.seek(0)
+    try:
+        with _decoding(name, empty=not file.read(1)):
+            file.seek(0)
+            image = Image.open(file, formats=FORMATS)
+        if max_pixels is not None and image.width * image.height > max_pixels:
+            raise InputError(
+                f"too large: {image.width} x {image.height} is more than {max_pixels} pixels",
+                path=name,
+                hint="shrink it, or cut it into tiles",
+            )
+        yield image, file, name
+    finally:
+        if ours:
+            file.close()
+
+
+def _open_file(name: str) -> BinaryIO:
+    try:
+        return Path(name).open("rb")
+    except FileNotFoundError:
+        raise InputError("there is no such file", path=name) from None
+    except IsADirectoryError:
+        raise InputError("is a folder, not an image", path=name) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot be opened ({reason})", path=name) from error
+
+
+@contextmanager
+def _decoding(name: str, *, empty: bool = False) -> Iterator[None]:
+    """Turn whatever Pillow meets in a bad file into one line about that file.
+
+    Its parsers raise OSError, SyntaxError, struct.error, IndexError and more on hostile bytes, hence the wide
+    net; nothing but opening, loading and converting stands inside the block.
+    """
+    if empty:
+        raise InputError("the file is empty", path=name, hint="restore it, or take it out of the data set")
+    try:
+        yield
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(f"too large: {error}", path=name, hint="shrink it, or cut it into tiles") from error
+    except UnidentifiedImageError as error:
+        raise InputError(
+            "not an image of a kind that can be read", path=name, hint="convert it to PNG or JPEG"
+        ) from error
+    except MemoryError as error:
+        raise InputError("too large for this machine's memory", path=name, hint="shrink it") from error
+    except Exception as error:
+        cut = "truncated" in str(error) or isinstance(error, EOFError)
+        message = (
+            "the file is truncated" if cut else f"cannot be decoded ({str(error) or type(error).__name__})"
+        )
+        raise InputError(message, path=name, hint="restore it, or take it out of the data set") from error
