@@ -1,0 +1,1 @@
+"""How good a detector is, and why it errs: numpy only, whatever made the detections."""
