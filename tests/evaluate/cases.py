@@ -55,9 +55,8 @@ def xyxy(xywh: Any) -> np.ndarray:
     return np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
 
 
-def from_coco_json(truth: Path, found: Path) -> tuple[Dataset, list[Result]]:
-    """A pair of COCO files, images in the order of their ids (which is how COCO's evaluator breaks ties)."""
-    annotated, detected = json.loads(truth.read_text()), json.loads(found.read_text())
+def from_coco(annotated: Any, detected: Any) -> tuple[Dataset, list[Result]]:
+    """A pair of COCO files' contents, images in the order of their ids, as COCO's evaluator takes them."""
     ids = [c["id"] for c in annotated["categories"]]
     samples, results = [], []
     for image in sorted(annotated["images"], key=lambda row: row["id"]):
@@ -79,6 +78,22 @@ def from_coco_json(truth: Path, found: Path) -> tuple[Dataset, list[Result]]:
             )
         )
     return dataset(samples, [c["name"] for c in annotated["categories"]]), results
+
+
+def voc2012_mini(shared: Path) -> tuple[Dataset, list[Result]]:
+    """A hundred photographs and a detector's output; two had no detection and are not in the latter's file."""
+    root = shared / "data" / "voc2012-mini"
+    annotated = json.loads((root / "other_formats/coco_format_v2/instances_v2.json").read_text())
+    detected = json.loads((root / "detections/coco_format/coco_dets.json").read_text())
+    image = {row["file_name"]: row["id"] for row in annotated["images"]}
+    label = {row["name"]: row["id"] for row in annotated["categories"]}
+    their_image = {row["id"]: image[row["file_name"]] for row in detected["images"]}
+    their_label = {row["id"]: label[row["name"]] for row in detected["categories"]}
+    found = [
+        d | {"image_id": their_image[d["image_id"]], "category_id": their_label[d["category_id"]]}
+        for d in detected["annotations"]
+    ]
+    return from_coco(annotated, found)
 
 
 def random_case(
