@@ -21,7 +21,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 from jaxtyping import Num, UInt8
@@ -31,11 +31,13 @@ from boxwright.errors import InputError
 
 try:
     import simplejpeg
-except ImportError:  # the extra [fast] is not installed: Pillow decodes JPEGs too, at half the speed
+except ImportError:  # the extra [fast] is not installed: Pillow decodes JPEGs too, more slowly
     simplejpeg = None
 
 RGB8 = UInt8[np.ndarray, "height width 3"]
-Source = str | Path | bytes | BinaryIO
+# A BytesIO has no name or mode, so it is no BinaryIO to a type checker at run time.
+File = BinaryIO | io.BufferedIOBase
+Source = str | Path | bytes | File
 
 Image.init()  # registers all of Pillow's formats; those asked for below would else be unknown to it
 _WANTED = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
@@ -161,7 +163,7 @@ def _own_range(values: Num[np.ndarray, "height width"]) -> UInt8[np.ndarray, "he
     return scaled
 
 
-def _upright(pixels: RGB8, turn: int) -> RGB8:
+def _upright(pixels: RGB8, turn: int) -> UInt8[np.ndarray, "upright_height upright_width 3"]:
     """Apply an EXIF orientation: 2-4 mirror or turn in place, 5-8 also swap height and width."""
     if turn >= 5:
         pixels = pixels.transpose(1, 0, 2)
@@ -191,7 +193,7 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _late_exif(file: BinaryIO | None) -> bytes:
+def _late_exif(file: File | None) -> bytes:
     """The eXIf chunk wherever it stands in a PNG (some tools append it), found by hopping over the others."""
     if file is None:
         return b""
@@ -208,7 +210,7 @@ def _late_exif(file: BinaryIO | None) -> bytes:
         file.seek(back)
 
 
-def _fast_jpeg(image: Image.Image, file: BinaryIO) -> RGB8 | None:
+def _fast_jpeg(image: Image.Image, file: File) -> RGB8 | None:
     """libjpeg-turbo without Pillow in between, or None where that does not apply or anything is odd.
 
     Both are the same library with the same exact DCT and upsampling; `strict` turns its warnings (corrupt or
@@ -228,9 +230,9 @@ def _fast_jpeg(image: Image.Image, file: BinaryIO) -> RGB8 | None:
 
 
 @contextmanager
-def _opened(source: Source, max_pixels: int | None) -> Iterator[tuple[Image.Image, BinaryIO, str]]:
+def _opened(source: Source, max_pixels: int | None) -> Iterator[tuple[Image.Image, File, str]]:
     """The image with its header read, its file, and its name for errors."""
-    file: BinaryIO
+    file: File
     ours = isinstance(source, bytes | str | Path)
     if isinstance(source, bytes):
         name, file = "<bytes>", io.BytesIO(source)
@@ -242,7 +244,7 @@ def _opened(source: Source, max_pixels: int | None) -> Iterator[tuple[Image.Imag
     try:
         with _decoding(name, empty=not file.read(1)):
             file.seek(0)
-            image = Image.open(file, formats=FORMATS)
+            image = Image.open(cast(BinaryIO, file), formats=FORMATS)
         if max_pixels is not None and image.width * image.height > max_pixels:
             raise InputError(
                 f"too large: {image.width} x {image.height} is more than {max_pixels} pixels",
@@ -255,11 +257,11 @@ def _opened(source: Source, max_pixels: int | None) -> Iterator[tuple[Image.Imag
             file.close()
 
 
-def _open_file(name: str) -> BinaryIO:
+def _open_file(name: str) -> File:
     try:
         return Path(name).open("rb")
     except FileNotFoundError:
-        raise InputError("there is no such file", path=name) from None
+        raise InputError("no such file", path=name) from None
     except IsADirectoryError:
         raise InputError("is a folder, not an image", path=name) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
