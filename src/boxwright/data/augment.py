@@ -1,10 +1,10 @@
 """Augmentation with boxes, after Liu et al. 2016 (SSD, section 2.2 "Data augmentation" and section 3.6).
 
-Geometry first, pixels once. Turning, zooming and cropping only choose a window: a rectangle of the source that
-may be larger than it. The window is then cut out, resized to the network's input, distorted in colour, set into
-the mean colour where it leaves the source, and flipped. The paper distorts the whole photograph first and
-resizes last; a distortion acts on each pixel by itself and never on the mean-coloured border, so the order
-changes rounding and not the distribution, and far fewer pixels are worked on.
+Geometry first, pixels once. Turning, zooming and cropping only choose a window: a rectangle of the source,
+which may be larger than it. The window is then cut out, resized to the network's input, distorted in colour,
+set into the mean colour where it leaves the source, and flipped. The paper distorts the whole photograph
+first and resizes last; a distortion acts on each pixel by itself and never on the border of mean colour, so
+that the order changes rounding and not the distribution, and far fewer pixels are worked on.
 
 Randomness comes only from the generator that is passed in; `sample_rng` makes one for each sample of each
 epoch, so that a resumed run sees the same pictures whatever the number of workers.
@@ -16,12 +16,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool
 from PIL import Image
 
 from boxwright.data.geometry import (
     RGB8,
     Annotated,
+    Boxes,
     Window,
+    Windows,
     centre_inside,
     clip,
     flip_horizontal,
@@ -32,18 +35,8 @@ from boxwright.data.geometry import (
 )
 from boxwright.errors import InputError
 
-__all__ = [
-    "AUGMENT_LIGHT",
-    "AUGMENT_NONE",
-    "AUGMENT_NO_FLIP",
-    "AUGMENT_SSD",
-    "Annotated",
-    "Augment",
-    "apply",
-    "mosaic",
-    "photometric",
-    "sample_rng",
-]
+__all__ = ["AUGMENT_LIGHT", "AUGMENT_NONE", "AUGMENT_NO_FLIP", "AUGMENT_SSD", "Annotated", "Augment"]
+__all__ += ["apply", "mosaic", "photometric", "sample_rng"]
 
 Target = Callable[[int, int], tuple[int, int]]
 """(height, width) of a picture -> (height, width) to resize it to; `Preprocess.target` is one."""
@@ -111,9 +104,15 @@ class Augment:
 
 AUGMENT_NONE = Augment()
 AUGMENT_SSD = Augment(distort=0.5, zoom_out=0.5, crop=1.0, flip_horizontal=0.5)
-"""The paper's; the strengths of the distortions are those of its released code (channels keep their order)."""
+"""The paper's, with the strengths of its released code (in which the channels keep their order)."""
 AUGMENT_LIGHT = Augment(
-    distort=0.5, brightness=20, contrast=0.25, saturation=0.25, hue=8, scale=(0.75, 1.5), flip_horizontal=0.5
+    distort=0.5,
+    brightness=20.0,
+    contrast=0.25,
+    saturation=0.25,
+    hue=8.0,
+    scale=(0.75, 1.5),
+    flip_horizontal=0.5,
 )
 """For small sets and short trainings: objects stay near the size they have."""
 AUGMENT_NO_FLIP = Augment(distort=0.5, scale=(0.75, 1.5))
@@ -164,13 +163,17 @@ def apply(
 
 
 def choose_window(annotated: Annotated, settings: Augment, rng: np.random.Generator) -> Window:
-    """Where to look: zoomed out, then magnified, then cropped, each as its setting says."""
+    """Where to look: zoomed out or magnified as the settings say, then cropped."""
     height, width = annotated.size
     window = (0, 0, width, height)
-    if rng.random() < settings.zoom_out:
-        window = rescale(window, rng.uniform(1, settings.zoom_out_ratio), rng)
+    ratio = rng.uniform(1, settings.zoom_out_ratio) if rng.random() < settings.zoom_out else 1.0
     if settings.scale != (1.0, 1.0):
-        window = rescale(window, float(np.exp(-rng.uniform(*np.log(settings.scale)))), rng)
+        ratio /= float(np.exp(rng.uniform(*np.log(settings.scale))))
+    if ratio != 1.0:
+        places = (rescale((0, 0, width, height), ratio, rng) for _ in range(_TRIALS))
+        window = next(
+            (place for place in places if _useful(annotated, np.array([place], np.float64))[0]), window
+        )
     if rng.random() < settings.crop:
         options = settings.crop_options
         # Another option takes the place of one that 50 trials could not satisfy, as in the released code.
@@ -194,11 +197,7 @@ def rescale(window: Window, ratio: float, rng: np.random.Generator) -> Window:
 def iou_crop(
     annotated: Annotated, window: Window, minimum: float, settings: Augment, rng: np.random.Generator
 ) -> Window | None:
-    """A patch of `window` whose IoU with at least one object is >= `minimum`; None if 50 trials find none.
-
-    The released code also takes patches in which no object has its centre. They are refused here: without an
-    object there are no negatives to mine at 3:1 either, and the picture would teach nothing.
-    """
+    """A patch of `window` whose IoU with at least one object is >= `minimum`; None if 50 trials find none."""
     left, top, right, bottom = window
     sides = np.array([right - left, bottom - top])
     scale = rng.uniform(*settings.crop_scale, _TRIALS)
@@ -209,15 +208,10 @@ def iou_crop(
     extent = np.maximum(1, np.rint(np.stack([scale * stretch, scale / stretch], -1).clip(max=1) * sides))
     corner = np.add(np.rint(rng.random((_TRIALS, 2)) * (sides - extent)), (left, top))
     patches = np.concatenate([corner, corner + extent], -1)
-    height, width = annotated.size
-    # A patch of a zoomed-out canvas may also miss the picture.
-    fits = ((patches[:, :2] < (width, height)) & (patches[:, 2:] > 0)).all(-1)
-    objects = clip(annotated.boxes[~annotated.ignore], (0, 0, width, height))
-    if len(objects):
-        fits &= centre_inside(objects, patches).any(-1)
-        fits &= window_iou(objects, patches).max(-1) >= minimum
-    elif minimum > 0:
-        return None
+    fits = _useful(annotated, patches)
+    if minimum > 0:
+        objects = _visible(annotated)
+        fits &= window_iou(objects, patches).max(-1, initial=0.0) >= minimum
     if not fits.any():
         return None
     x0, y0, x1, y1 = (int(v) for v in patches[fits.argmax()])
@@ -272,6 +266,23 @@ def mosaic(parts: Sequence[Annotated], size: tuple[int, int], rng: np.random.Gen
         labels.append(piece.labels)
         ignore.append(piece.ignore)
     return Annotated(image, np.concatenate(boxes), np.concatenate(labels), np.concatenate(ignore))
+
+
+def _visible(annotated: Annotated) -> Boxes:
+    """What the picture shows of the objects that count."""
+    return clip(annotated.boxes[~annotated.ignore], (0, 0, annotated.size[1], annotated.size[0]))
+
+
+def _useful(annotated: Annotated, windows: Windows) -> Bool[np.ndarray, " window"]:
+    """Whether each window shows a part of the picture and, if the picture has objects, the centre of one.
+
+    The paper's released code allows windows without an object. Without one there are no negatives to mine at
+    3:1 either, so that such a picture would teach nothing.
+    """
+    height, width = annotated.size
+    useful = ((windows[:, :2] < (width, height)) & (windows[:, 2:] > 0)).all(-1)
+    objects = _visible(annotated)
+    return np.asarray(useful & centre_inside(objects, windows).any(-1) if len(objects) else useful)
 
 
 def _levels(image: RGB8, factor: float, shift: float) -> RGB8:

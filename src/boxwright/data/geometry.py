@@ -109,7 +109,7 @@ def rotate90(annotated: Annotated, turns: int = 1) -> Annotated:
 def clip(boxes: Float64[np.ndarray, "some 4"], window: Window) -> Float64[np.ndarray, "some 4"]:
     """Boxes cut at a window's edges; one that lies outside is left without an area."""
     left, top, right, bottom = window
-    return np.clip(boxes, (left, top, left, top), (right, bottom, right, bottom))
+    return np.asarray(np.clip(boxes, (left, top, left, top), (right, bottom, right, bottom)))
 
 
 def centre_inside(boxes: Boxes, windows: Windows) -> Bool[np.ndarray, "window gt"]:
@@ -133,7 +133,7 @@ def _moved(annotated: Annotated, image: RGB8, boxes: Boxes) -> Annotated:
 
 
 def _span(low: int, high: int, length: int, out: int) -> tuple[int, int, int, int]:
-    """Along one axis: the source pixels that a window holds, and the output pixels they fill (at least one)."""
+    """Along one axis: the source pixels that a window holds and the output pixels they fill, at least one."""
     first, last = max(low, 0), min(high, length)
     scale = out / (high - low)
     start = min(round((first - low) * scale), out - 1)
