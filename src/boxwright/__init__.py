@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from boxwright.data import open_dataset, splits
     from boxwright.errors import InputError
     from boxwright.images import read_image
-    from boxwright.model import Model, create, load
+    from boxwright.loading import load
+    from boxwright.model import Model, create
     from boxwright.results import Result
     from boxwright.training import train
 
@@ -23,7 +24,7 @@ _HOME = {
     "Model": "boxwright.model",
     "Result": "boxwright.results",
     "create": "boxwright.model",
-    "load": "boxwright.model",
+    "load": "boxwright.loading",
     "open_dataset": "boxwright.data",
     "read_image": "boxwright.images",
     "splits": "boxwright.data",

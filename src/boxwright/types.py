@@ -117,18 +117,5 @@ class Detections:
         _agree("Detections", boxes=_shape(self.boxes, 0, 1), scores=_shape(self.scores, 0, 1))
 
 
-@dataclass(frozen=True)
-class FeatureSpec:
-    """What a tap of a network gives: channels, pixels between cells, and where the first cell looks.
-
-    `first_centre` is in pixels of the input, for an input size at which padding is symmetric; a backbone whose
-    padding depends on the size (TensorFlow's SAME) states its own rule in `specs(height, width)`.
-    """
-
-    channels: int
-    stride: int
-    first_centre: float
-
-
 for _record in (Targets, Priors, Predictions, Assignment, Losses, Detections):
     torch.export.register_dataclass(_record, serialized_type_name=f"boxwright.{_record.__name__}")

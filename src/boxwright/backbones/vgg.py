@@ -1,0 +1,116 @@
+"""VGG (Simonyan and Zisserman 2015), and its atrous form for SSD (Liu et al. 2016, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from boxwright.features import FeatureSpec, Step
+
+WIDTHS = (64, 128, 256, 512, 512)
+DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+"""Convolutions in each block: the paper's columns A, B, D and E."""
+
+Tap = Literal["conv1", "conv2", "conv3", "conv4", "conv5", "fc7"]
+
+
+class VGG(nn.Module):
+    """Blocks of 3x3 convolutions, halved between by pooling; a tap is the last activation of its block.
+
+    "fc7" is SSD's reading of the classifier's first two layers: pool5 becomes 3x3 of stride 1, fc6 a 3x3
+    convolution with holes of 6 pixels, fc7 a 1x1 convolution; it keeps stride 16 where the classifier has 32.
+
+    Args:
+        depth: 11, 13, 16 or 19 layers with weights in the classifier.
+        taps: which activations `forward` returns, in order of depth.
+        norm: batch normalisation after each convolution.
+        ceil: odd maps are pooled to ceil(size / 2), as SSD's 75 x 75 to 38 x 38 needs.
+    """
+
+    def __init__(
+        self, depth: int = 16, taps: Sequence[Tap] = ("conv5",), norm: bool = False, ceil: bool = False
+    ) -> None:
+        super().__init__()
+        self.taps, self.ceil = tuple(taps), ceil
+        channels = (3, *WIDTHS)
+        self.blocks = nn.ModuleList(
+            _block(channels[i], channels[i + 1], count, norm) for i, count in enumerate(DEPTHS[depth])
+        )
+        self.atrous = _atrous(norm) if "fc7" in self.taps else None
+        self.specs = tuple(self._spec(tap) for tap in self.taps)
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
+        """The taps' activations, [batch, channel, row, column] each."""
+        taps, x = {}, images
+        for number, block in enumerate(self.blocks, 1):
+            if number > 1:
+                x = F.max_pool2d(x, 2, ceil_mode=self.ceil)
+            x = taps[f"conv{number}"] = block(x)
+        if self.atrous is not None:
+            taps["fc7"] = self.atrous(F.max_pool2d(x, 3, stride=1, padding=1))
+        return [taps[tap] for tap in self.taps]
+
+    def stages(self) -> tuple[nn.Module, ...]:
+        """Parts in order of depth, for freezing."""
+        return (*self.blocks, *([] if self.atrous is None else [self.atrous]))
+
+    def _spec(self, tap: str) -> FeatureSpec:
+        block = 5 if tap == "fc7" else int(tap.removeprefix("conv"))
+        channels = 1024 if tap == "fc7" else WIDTHS[block - 1]
+        return FeatureSpec(channels, (Step(2, 2, 0, self.ceil),) * (block - 1))
+
+
+def _block(channels: int, width: int, count: int, norm: bool) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for _ in range(count):
+        layers.append(nn.Conv2d(channels, width, 3, padding=1))
+        if norm:
+            layers.append(nn.BatchNorm2d(width))
+        layers.append(nn.ReLU(inplace=True))
+        channels = width
+    return nn.Sequential(*layers)
+
+
+def _atrous(norm: bool) -> nn.Sequential:
+    def normed(convolution: nn.Conv2d) -> list[nn.Module]:
+        extra = [nn.BatchNorm2d(convolution.out_channels)] if norm else []
+        return [convolution, *extra, nn.ReLU(inplace=True)]
+
+    return nn.Sequential(
+        *normed(nn.Conv2d(512, 1024, 3, padding=6, dilation=6)), *normed(nn.Conv2d(1024, 1024, 1))
+    )
+
+
+def subsample_classifier(
+    fc6: Float[Tensor, "4096 25088"],
+    fc6_bias: Float[Tensor, "4096"],
+    fc7: Float[Tensor, "4096 4096"],
+    fc7_bias: Float[Tensor, "4096"],
+) -> dict[str, Float[Tensor, "..."]]:
+    """fc6 and fc7 as the atrous convolutions of SSD, by taking every 4th unit and every 3rd position.
+
+    Liu et al. 2016, section 3: "subsample parameters from fc6 and fc7". 7x7 positions become 3x3.
+
+    Returns:
+        fc6.weight [1024, 512, 3, 3], fc6.bias, fc7.weight [1024, 1024, 1, 1] and fc7.bias.
+    """
+    return {
+        "fc6.weight": fc6.view(4096, 512, 7, 7)[::4, :, ::3, ::3].contiguous(),
+        "fc6.bias": fc6_bias[::4].contiguous(),
+        "fc7.weight": fc7.view(4096, 4096, 1, 1)[::4, ::4].contiguous(),
+        "fc7.bias": fc7_bias[::4].contiguous(),
+    }
+
+
+def initialise(module: nn.Module) -> None:
+    """Xavier's uniform weights and zero biases, as SSD's published training had for its new layers."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.xavier_uniform_(part.weight)
+            if part.bias is not None:
+                torch.nn.init.zeros_(part.bias)

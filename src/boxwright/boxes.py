@@ -1,0 +1,92 @@
+"""Geometry on boxes: pure functions on `[..., 4]`, xyxy in absolute pixels, float32, no "+1".
+
+The direction of a coding is in its name: `encode(boxes, priors)` says how far boxes lie from priors,
+`decode(deltas, priors)` goes back.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def area(boxes: Float[Tensor, "*axes 4"]) -> Float[Tensor, "*axes"]:
+    """Area in square pixels; 0 for a box whose corners are swapped."""
+    sides = (boxes[..., 2:] - boxes[..., :2]).clamp(min=0)
+    return sides[..., 0] * sides[..., 1]
+
+
+def intersection(a: Float[Tensor, "*axes m 4"], b: Float[Tensor, "*axes n 4"]) -> Float[Tensor, "*axes m n"]:
+    """Shared area of every box of `a` with every box of `b`, in square pixels."""
+    top_left = torch.maximum(a[..., :, None, :2], b[..., None, :, :2])
+    bottom_right = torch.minimum(a[..., :, None, 2:], b[..., None, :, 2:])
+    sides = (bottom_right - top_left).clamp(min=0)
+    return sides[..., 0] * sides[..., 1]
+
+
+def iou(a: Float[Tensor, "*axes m 4"], b: Float[Tensor, "*axes n 4"]) -> Float[Tensor, "*axes m n"]:
+    """Intersection over union of every box of `a` with every box of `b`; 0 where both are empty.
+
+    >>> iou(torch.tensor([[0., 0., 2., 2.]]), torch.tensor([[1., 0., 3., 2.]])).item()
+    0.3333333432674408
+    """
+    shared = intersection(a, b)
+    union = area(a)[..., :, None] + area(b)[..., None, :] - shared
+    return torch.where(union > 0, shared / union, 0.0)
+
+
+def clip(
+    boxes: Float[Tensor, "batch *axes 4"], sizes: Int[Tensor, "batch 2"]
+) -> Float[Tensor, "batch *axes 4"]:
+    """Move corners into each image; `sizes` are (height, width)."""
+    limits = sizes.flip(-1).to(boxes.dtype).repeat(1, 2)
+    limits = limits.reshape(limits.shape[0], *(1,) * (boxes.ndim - 2), 4)
+    return torch.minimum(boxes.clamp(min=0), limits)
+
+
+@dataclass(frozen=True)
+class DeltaCoder:
+    """Boxes as offsets from priors: Girshick et al. 2014, appendix C (t_x, t_y, t_w, t_h).
+
+    Attributes:
+        weights: what each offset is multiplied by; SSD's variances (0.1, 0.1, 0.2, 0.2) are (10, 10, 5, 5).
+        largest: bound on t_w and t_h before the exponential, so that a wild prediction stays finite.
+    """
+
+    weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    largest: float = math.log(1000 / 16)
+
+    def encode(
+        self, boxes: Float[Tensor, "*axes 4"], priors: Float[Tensor, "*axes2 4"]
+    ) -> Float[Tensor, "*axes3 4"]:
+        """How to move `priors` onto `boxes`; both need positive sides, shapes broadcast.
+
+        >>> coder = DeltaCoder((10.0, 10.0, 5.0, 5.0))
+        >>> coder.encode(torch.tensor([12., 10., 32., 30.]), torch.tensor([10., 10., 30., 30.]))
+        tensor([1., 0., 0., 0.])
+        """
+        prior_sides = priors[..., 2:] - priors[..., :2]
+        prior_centres = priors[..., :2] + 0.5 * prior_sides
+        sides = boxes[..., 2:] - boxes[..., :2]
+        centres = boxes[..., :2] + 0.5 * sides
+        shift = (centres - prior_centres) / prior_sides
+        grow = torch.log(sides / prior_sides)
+        return torch.cat((shift, grow), -1) * self._weights(boxes)
+
+    def decode(
+        self, deltas: Float[Tensor, "*axes 4"], priors: Float[Tensor, "*axes2 4"]
+    ) -> Float[Tensor, "*axes3 4"]:
+        """Move `priors` by `deltas`: the inverse of `encode`; shapes broadcast."""
+        deltas = deltas / self._weights(deltas)
+        prior_sides = priors[..., 2:] - priors[..., :2]
+        prior_centres = priors[..., :2] + 0.5 * prior_sides
+        centres = prior_centres + deltas[..., :2] * prior_sides
+        half = 0.5 * prior_sides * deltas[..., 2:].clamp(max=self.largest).exp()
+        return torch.cat((centres - half, centres + half), -1)
+
+    def _weights(self, like: Tensor) -> Float[Tensor, "4"]:
+        return torch.tensor(self.weights, dtype=like.dtype, device=like.device)

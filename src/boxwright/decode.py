@@ -1,0 +1,77 @@
+"""From predictions to detections: score, choose candidates, move, clip, suppress. Everything static in shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from boxwright.boxes import DeltaCoder, clip
+from boxwright.nms import nms
+from boxwright.types import Detections, Predictions
+
+Activation = Literal["softmax", "sigmoid"]
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How raw predictions become detections.
+
+    Attributes:
+        coder: the same one that encoded the targets.
+        activation: "softmax" (the last column is background and is dropped) or "sigmoid" (none).
+        floor: only scores above this are candidates.
+        candidates: the best of each class that reach suppression (SSD: 400).
+        iou: a box that overlaps a better one of its class by more is suppressed.
+        detections: the best that remain, over all classes (SSD: 200).
+    """
+
+    coder: DeltaCoder
+    activation: Activation
+    floor: float
+    candidates: int
+    iou: float
+    detections: int
+
+    def __call__(self, out: Predictions, sizes: Int[Tensor, "batch 2"]) -> Detections:
+        """Detections in pixels of the network's input, inside each image's unpadded (height, width)."""
+        scores = self.scores(out)
+        count = min(self.candidates, scores.shape[2])
+        # [batch, class, candidate]: the best of each class, as indices of priors.
+        best, prior = scores.topk(count, dim=2)
+        labels = torch.arange(best.shape[1], device=best.device)[None, :, None].expand_as(best)
+        best, prior, labels = best.flatten(1), prior.flatten(1), labels.flatten(1)
+
+        boxes = clip(self._boxes(out, prior, labels), sizes)
+        keep = nms(boxes, best, labels, self.iou, self.detections)
+        valid = keep >= 0
+        kept = keep.clamp(min=0)
+        return Detections(
+            boxes=boxes.gather(1, kept[..., None].expand(-1, -1, 4)) * valid[..., None],
+            scores=torch.where(valid, best.gather(1, kept), 0.0),
+            labels=torch.where(valid, labels.gather(1, kept), 0),
+            valid=valid,
+        )
+
+    def scores(self, out: Predictions) -> Float[Tensor, "batch class prior"]:
+        """Probability of each class at each prior; -inf where it is no candidate."""
+        logits = out.logits.float()
+        if self.activation == "softmax":
+            probability = logits.softmax(-1)[..., :-1]
+        else:
+            probability = logits.sigmoid()
+        candidate = (probability > self.floor) & out.priors.valid[..., None]
+        return torch.where(candidate, probability, -torch.inf).transpose(1, 2)
+
+    def _boxes(
+        self, out: Predictions, prior: Int[Tensor, "batch candidate"], labels: Int[Tensor, "batch candidate"]
+    ) -> Float[Tensor, "batch candidate 4"]:
+        """Moved boxes of the candidates alone."""
+        batch, _, groups, _ = out.deltas.shape
+        row = prior * groups + (labels if groups > 1 else 0)
+        deltas = out.deltas.float().flatten(1, 2).gather(1, row[..., None].expand(-1, -1, 4))
+        priors = out.priors.boxes.expand(batch, -1, -1).gather(1, prior[..., None].expand(-1, -1, 4))
+        return self.coder.decode(deltas, priors)

@@ -1,0 +1,61 @@
+"""The compositions: which parts follow which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from boxwright.features import FeatureSpec
+from boxwright.priors import GridPriors
+from boxwright.types import Predictions
+
+
+class Backbone(Protocol):
+    """What a backbone owes: feature maps, what they look like, and its parts in order of depth."""
+
+    specs: tuple[FeatureSpec, ...]
+
+    def __call__(self, images: Tensor) -> list[Tensor]: ...
+
+    def stages(self) -> tuple[nn.Module, ...]: ...
+
+
+class Neck(Protocol):
+    """What a neck owes: levels, and what they look like."""
+
+    specs: tuple[FeatureSpec, ...]
+
+    def __call__(self, features: Sequence[Tensor]) -> list[Tensor]: ...
+
+
+class OneStage(nn.Module):
+    """Backbone, neck, head, and priors laid on the levels: SSD and RetinaNet.
+
+    The same forward serves training, evaluation and export.
+    """
+
+    def __init__(self, backbone: nn.Module, neck: nn.Module, head: nn.Module, priors: GridPriors) -> None:
+        super().__init__()
+        self.backbone, self.neck, self.head, self.priors = backbone, neck, head, priors
+
+    def forward(
+        self, images: Float[Tensor, "batch 3 height width"], sizes: Int[Tensor, "batch 2"]
+    ) -> Predictions:
+        """Score and move every prior.
+
+        Args:
+            images: normalised, padded right and below.
+            sizes: (height, width) of each without its padding.
+        """
+        levels = self.neck(self.backbone(images))
+        logits, deltas = self.head(levels)
+        grids = [(level.shape[2], level.shape[3]) for level in levels]
+        priors = self.priors(grids, (images.shape[2], images.shape[3]), sizes, self.neck.specs)
+        return Predictions(logits, deltas, priors)
+
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The backbone's parts in order of depth, for freezing."""
+        return self.backbone.stages()

@@ -1,0 +1,215 @@
+"""A detector whole: network, objective, decoder and preprocessing, with what the model file says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Int64
+from torch import nn
+
+from boxwright.data.records import Dataset
+from boxwright.decode import Decoder
+from boxwright.errors import InputError, near
+from boxwright.manifest import Manifest
+from boxwright.modelfile import ModelFile, write_model
+from boxwright.objective import Objective
+from boxwright.predict import Predictor
+from boxwright.preprocess import Preprocess
+from boxwright.recipes import Parts, find
+from boxwright.results import Result
+from boxwright.weights.read import copy_strictly, read_state_dict
+
+if TYPE_CHECKING:
+    from boxwright.evaluate import Report
+
+
+class Model:
+    """A detector with its four parts and its manifest.
+
+    Attributes:
+        net: normalised images and sizes -> `Predictions`.
+        objective: predictions and targets -> `Losses`.
+        decoder: predictions and sizes -> `Detections`.
+        preprocess: image -> network input.
+        manifest: classes, ids, thresholds, recipe: what is saved beside the weights.
+    """
+
+    def __init__(self, parts: Parts, manifest: Manifest) -> None:
+        self.net: nn.Module = parts.net
+        self.objective: Objective = parts.objective
+        self.decoder: Decoder = parts.decoder
+        self.preprocess: Preprocess = parts.preprocess
+        self.manifest = manifest
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of the network's columns."""
+        return self.manifest.classes
+
+    def predict(self, images: Any, score: float | None = None) -> list[Result]:
+        """Detect on images.
+
+        Args:
+            images: one or a list of: path, PIL image, uint8 HWC RGB array, float CHW array or tensor in [0, 1].
+            score: show detections from this score on; None is the model's own threshold.
+
+        Raises:
+            InputError: an image cannot be read.
+        """
+        return self.predictor().predict(images, score)
+
+    def predictor(self) -> Predictor:
+        """The torch-free front of this model: also streams a folder with flat memory."""
+        return Predictor(TorchEngine(self.net, self.decoder), self.manifest)
+
+    def evaluate(self, dataset: Dataset, *, batch: int = 8) -> Report:
+        """Measure on a data set: COCO's and VOC's numbers, per class, errors, calibration."""
+        from boxwright.evaluate import evaluate_model
+
+        return evaluate_model(self, dataset, batch=batch)
+
+    def save(self, path: str | Path, *, half: bool = False) -> Path:
+        """Write one `.safetensors` file that `boxwright.load` reads.
+
+        Args:
+            path: where; the previous file is replaced only when the new one is complete.
+            half: keep weights as 16-bit floats, half the size.
+        """
+        tensors = {}
+        for name, value in self.net.state_dict().items():
+            array = value.detach().cpu().contiguous().numpy()
+            # Statistics of norms can be below half precision's range and are few: they stay whole.
+            narrow = half and array.dtype == np.float32 and array.ndim > 1
+            tensors[name] = array.astype(np.float16) if narrow else array
+        write_model(Path(path), tensors, self.manifest)
+        return Path(path)
+
+
+class TorchEngine:
+    """Eager torch behind the interface that every engine has.
+
+    Args:
+        net: network.
+        decoder: what reads its output.
+    """
+
+    def __init__(self, net: nn.Module, decoder: Decoder) -> None:
+        self._net, self._decoder = net, decoder
+
+    def run(
+        self, images: Float32[np.ndarray, "batch 3 height width"], sizes: Int64[np.ndarray, "batch 2"]
+    ) -> tuple[
+        Float32[np.ndarray, "batch det 4"],
+        Float32[np.ndarray, "batch det"],
+        Int64[np.ndarray, "batch det"],
+        Bool[np.ndarray, "batch det"],
+    ]:
+        """Detections of a normalised batch, in its own pixels; leaves the network's mode as it was."""
+        device = next(self._net.parameters()).device
+        training = self._net.training
+        self._net.eval()
+        try:
+            with torch.inference_mode():
+                pixels = torch.from_numpy(images).to(device, memory_format=torch.channels_last)
+                extent = torch.from_numpy(sizes).to(device)
+                found = self._decoder(self._net(pixels, extent), extent)
+                parts = (found.boxes, found.scores, found.labels, found.valid)
+                boxes, scores, labels, valid = (part.cpu().numpy() for part in parts)
+        finally:
+            self._net.train(training)
+        return boxes, scores, labels, valid
+
+
+def create(
+    name: str,
+    *,
+    classes: Sequence[str],
+    weights: str | Path | None = "auto",
+    settings: Mapping[str, Any] | None = None,
+    ids: Sequence[int] | None = None,
+    say: Any = print,
+) -> Model:
+    """A new detector by its recipe's name.
+
+    Args:
+        name: such as "ssd320-efficientnet-lite0".
+        classes: names, in order.
+        weights: where the backbone starts: "auto" (the installed weights package, else fresh, and one line that
+            says so), "imagenet" (the same, but an error where there is none), a file, or None for fresh weights.
+        settings: changed settings of the recipe, by field.
+        ids: the data set's own class ids; 0, 1, 2, ... if not given.
+        say: receives the line that tells where the weights came from.
+
+    Raises:
+        InputError: unknown name or setting, no weights where some were asked for, weights of another network.
+    """
+    recipe = find(name)
+    model = assemble(name, tuple(classes), changed_settings(recipe.settings, settings or {}), ids)
+    if weights is None:
+        return model
+    if weights in ("auto", "imagenet"):
+        file = recipe.pretrained.packaged()
+        if file is None and weights == "imagenet":
+            raise InputError(f"no ImageNet weights for {name} are installed", hint=recipe.pretrained.origin)
+        if file is None:
+            say(f"{name} starts from fresh weights; ImageNet's come by: {recipe.pretrained.origin}")
+            return model
+    else:
+        file = Path(weights)
+    say(recipe.pretrained.load(model.net, read_state_dict(file), file))
+    return model
+
+
+def assemble(name: str, classes: tuple[str, ...], settings: Any, ids: Sequence[int] | None = None) -> Model:
+    """A recipe's parts with fresh weights and a manifest.
+
+    Args:
+        name: the recipe's.
+        classes: names.
+        settings: the recipe's settings record.
+        ids: the data set's own class ids; 0, 1, 2, ... if not given.
+    """
+    parts = find(name).build(len(classes), settings)
+    manifest = Manifest(
+        recipe=name,
+        settings=asdict(settings),
+        classes=classes,
+        ids=tuple(range(len(classes))) if ids is None else tuple(ids),
+        preprocess=parts.preprocess,
+    )
+    return Model(parts, manifest)
+
+
+def rebuild(file: ModelFile, path: Path) -> Model:
+    """The model that a file describes, with its weights, in eval mode.
+
+    Raises:
+        InputError: the weights are not those of the recipe it names.
+    """
+    manifest = file.manifest
+    settings = changed_settings(find(manifest.recipe).settings, manifest.settings)
+    model = assemble(manifest.recipe, manifest.classes, settings, manifest.ids)
+    state = {name: torch.from_numpy(array) for name, array in file.tensors.items()}
+    copy_strictly(model.net, state, path)
+    model.net.eval()
+    parts = Parts(model.net, model.objective, model.decoder, manifest.preprocess)
+    return Model(parts, manifest)
+
+
+def changed_settings(settings: Any, changes: Mapping[str, Any]) -> Any:
+    """A settings record with JSON values put in; an unknown key fails with its neighbours."""
+    known = {field.name for field in fields(settings)}
+    for key in changes:
+        if key not in known:
+            raise InputError(f"unknown setting model.{key}", hint=near(key, known))
+    return replace(settings, **{key: _tuples(value) for key, value in changes.items()})
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as the tuples that settings hold."""
+    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value

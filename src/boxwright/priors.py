@@ -1,0 +1,127 @@
+"""Boxes laid on the cells of feature maps: SSD's default boxes and the R-CNN line's anchors are one thing.
+
+A layout is shapes (width, height) per level, repeated on every cell; what differs between papers and reference
+implementations is where the centres lie, and that is a named setting (`Placement`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from boxwright.features import FeatureSpec
+from boxwright.types import Priors
+
+Shape = tuple[float, float]
+"""(width, height) in pixels of the network's input."""
+
+Placement = Literal["cell", "step", "corner", "receptive"]
+"""Where the centre of cell i lies along an axis of `size` pixels cut into `cells`:
+
+cell       (i + .5) * size / cells          Liu et al. 2016, section 2.2
+step       (i + .5) * step                  SSD's published code and torchvision's SSD
+corner     i * (size // cells)              torchvision's RetinaNet and Faster R-CNN: no half cell
+receptive  first_centre + i * stride        where the network really looks
+"""
+
+
+def ssd_shapes(scale: float, next_scale: float, ratios: Sequence[float]) -> tuple[Shape, ...]:
+    """Default boxes of one level: Liu et al. 2016, section 2.2, equations 4 and after.
+
+    Args:
+        scale: side s_k of the square box, in pixels.
+        next_scale: s_{k+1}; a second square has side sqrt(s_k s_{k+1}).
+        ratios: aspects a > 1; each gives a box of aspect a and one of 1/a, of area s_k^2.
+
+    >>> [tuple(round(side, 1) for side in shape) for shape in ssd_shapes(30, 60, [2])]
+    [(30, 30), (42.4, 42.4), (42.4, 21.2), (21.2, 42.4)]
+    """
+    between = math.sqrt(scale * next_scale)
+    shapes = [(scale, scale), (between, between)]
+    for ratio in ratios:
+        long, short = scale * math.sqrt(ratio), scale / math.sqrt(ratio)
+        shapes += [(long, short), (short, long)]
+    return tuple(shapes)
+
+
+@dataclass(frozen=True)
+class GridPriors:
+    """The same shapes on every cell of each level.
+
+    Attributes:
+        shapes: per level the (width, height) of its boxes, in pixels of the input.
+        placement: where centres lie.
+        steps: pixels per cell for "step", one a level.
+        padding_is_image: boxes over the batch's padding take part too (torchvision's way; ours is no).
+    """
+
+    shapes: tuple[tuple[Shape, ...], ...]
+    placement: Placement = "cell"
+    steps: tuple[float, ...] = ()
+    padding_is_image: bool = False
+
+    def __post_init__(self) -> None:
+        if self.placement == "step" and len(self.steps) != len(self.shapes):
+            raise ValueError(f"{len(self.shapes)} levels need as many steps, not {len(self.steps)}")
+
+    @property
+    def per_cell(self) -> tuple[int, ...]:
+        """Boxes on each cell, by level: what a head must predict."""
+        return tuple(len(level) for level in self.shapes)
+
+    def __call__(
+        self,
+        grids: Sequence[tuple[int, int]],
+        image: tuple[int, int],
+        sizes: Int[Tensor, "batch 2"],
+        specs: Sequence[FeatureSpec],
+    ) -> Priors:
+        """Lay the boxes out.
+
+        Args:
+            grids: (height, width) in cells of each level.
+            image: (height, width) of the padded batch in pixels.
+            sizes: (height, width) of each image in it.
+            specs: what the levels state of themselves; used by "receptive".
+
+        Returns:
+            priors by level, then row, column and shape, shared by the batch (batch axis 1); `valid` is per image.
+        """
+        if len(grids) != len(self.shapes):
+            raise ValueError(f"{len(self.shapes)} levels of shapes for {len(grids)} feature maps")
+        boxes, levels = [], []
+        for level, (rows, columns) in enumerate(grids):
+            y = self._centres(level, rows, image[0], specs[level], sizes.device)
+            x = self._centres(level, columns, image[1], specs[level], sizes.device)
+            half = torch.tensor(self.shapes[level], dtype=torch.float32, device=sizes.device) / 2
+            centres = torch.stack(torch.broadcast_tensors(x[None, :], y[:, None]), -1)[:, :, None]
+            boxes.append(torch.cat((centres - half, centres + half), -1).reshape(-1, 4))
+            levels.append(torch.full((len(boxes[-1]),), level, device=sizes.device))
+        laid = torch.cat(boxes)[None]
+        return Priors(laid, torch.cat(levels)[None], self._valid(laid, sizes))
+
+    def _centres(
+        self, level: int, cells: int, size: int, spec: FeatureSpec, device: torch.device
+    ) -> Float[Tensor, " cells"]:
+        index = torch.arange(cells, dtype=torch.float32, device=device)
+        if self.placement == "cell":
+            return (index + 0.5) * (size / cells)
+        if self.placement == "step":
+            return (index + 0.5) * self.steps[level]
+        if self.placement == "corner":
+            return index * (size // cells)
+        return spec.first_centre(size) + index * spec.stride
+
+    def _valid(
+        self, boxes: Float[Tensor, "1 prior 4"], sizes: Int[Tensor, "batch 2"]
+    ) -> Bool[Tensor, "batch prior"]:
+        if self.padding_is_image:
+            return torch.ones(len(sizes), boxes.shape[1], dtype=torch.bool, device=boxes.device)
+        centres = (boxes[..., :2] + boxes[..., 2:]) / 2
+        return (centres < sizes.flip(-1)[:, None]).all(-1)

@@ -1,0 +1,27 @@
+"""Detectors by name: each file is a paper, each entry a choice of parts. This dict is the whole registry."""
+
+from __future__ import annotations
+
+from boxwright.errors import InputError, near
+from boxwright.recipes import ssd
+from boxwright.recipes.recipe import Parts, Pretrained, Recipe
+
+__all__ = ["RECIPES", "Parts", "Pretrained", "Recipe", "find"]
+
+RECIPES: dict[str, Recipe] = {
+    "ssd300-vgg16": ssd.SSD300_VGG16,
+    "ssd300-vgg16-bn": ssd.SSD300_VGG16_BN,
+    "ssd512-vgg16": ssd.SSD512_VGG16,
+    "ssd320-efficientnet-lite0": ssd.SSD320_EFFICIENTNET_LITE0,
+}
+
+
+def find(name: str) -> Recipe:
+    """The recipe called `name`.
+
+    Raises:
+        InputError: there is none; the nearest names are in the text.
+    """
+    if name not in RECIPES:
+        raise InputError(f"no recipe {name!r}", hint=near(name, RECIPES))
+    return RECIPES[name]

@@ -1,0 +1,63 @@
+"""Reading others' weights: tensors only, never code."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from boxwright.errors import InputError
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Named tensors of a `.safetensors` file or of a PyTorch file that holds nothing but tensors.
+
+    Raises:
+        InputError: missing, not such a file, or a pickle that would run code; nothing of it is run.
+    """
+    if not path.is_file():
+        raise InputError("no such weights file", path=path)
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except SafetensorError as error:
+        raise InputError(f"not a safetensors file ({error})", path=path, hint="download it again") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
+        raise InputError(
+            "not a file of plain tensors, and nothing else is ever unpickled",
+            path=path,
+            hint="save its state_dict() as .safetensors",
+        ) from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(
+            "holds more than named tensors", path=path, hint="save its state_dict() as .safetensors"
+        )
+    return dict(state)
+
+
+def copy_strictly(module: nn.Module, state: Mapping[str, Tensor], origin: str | Path) -> None:
+    """Copy `state` into `module`; every name and every shape must agree.
+
+    Raises:
+        InputError: naming the first keys that are missing, left over or of another shape.
+    """
+    own = module.state_dict()
+    wrong = [f"lacks {key}" for key in own if key not in state]
+    wrong += [f"has {key}, which the network has not" for key in state if key not in own]
+    wrong += [
+        f"{key} is {list(state[key].shape)} where the network has {list(value.shape)}"
+        for key, value in own.items()
+        if key in state and state[key].shape != value.shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise InputError(
+            "not weights of this network: " + "; ".join(wrong[:3]) + more, path=origin, hint="check the model's name"
+        )
+    module.load_state_dict(dict(state))
