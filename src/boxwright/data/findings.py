@@ -1,0 +1,105 @@
+"""Every check that a reader or the doctor makes: its stable id, how bad it is, what it means, what follows.
+
+The ids are public: `boxwright check --json` prints them and scripts compare them, so none is ever renamed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from boxwright.data.records import Finding, Severity
+
+Stops = Literal["always", "policy", "never"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One kind of defect.
+
+    Attributes:
+        severity: "error" (training would fail or learn something wrong), "warning" or "info".
+        meaning: one line for a person who meets the id for the first time.
+        stops: whether `open_dataset` raises: "always"; "policy" (not under policy "skip", which drops the object
+            or image and goes on); or "never" (the object is dropped or kept, and the finding is collected).
+        fix: what `boxwright check --fix` does about it; "" if it does nothing.
+    """
+
+    severity: Severity
+    meaning: str
+    stops: Stops
+    fix: str = ""
+
+
+DROP_OBJECT, DROP_IMAGE = "object left out", "image left out"
+
+CHECKS: dict[str, Check] = {
+    # Files that cannot be read at all.
+    "file-unreadable": Check("error", "an annotation file cannot be opened or is not UTF-8 text", "always"),
+    "json-syntax": Check("error", "the file is not JSON", "always"),
+    "json-shape": Check(
+        "error", "the JSON is not a COCO data set (images, annotations, categories)", "always"
+    ),
+    "yaml-syntax": Check(
+        "error", "the file is not plain YAML; tags that build objects are refused", "always"
+    ),
+    "yaml-shape": Check("error", "the YAML does not describe a YOLO data set", "always"),
+    "csv-syntax": Check("error", "the file is not a table of comma-separated values", "always"),
+    "csv-shape": Check("error", "the table lacks columns that a data set needs", "always"),
+    "xml-doctype": Check(
+        "error", "XML with a DOCTYPE can hide entity bombs and is refused", "always", DROP_IMAGE
+    ),
+    "xml-syntax": Check("error", "the file is not XML", "policy", DROP_IMAGE),
+    "xml-shape": Check("error", "the XML is not a Pascal VOC annotation", "policy", DROP_IMAGE),
+    "path-escape": Check("error", "a file name leads out of the data folder", "always", DROP_IMAGE),
+    # Records that contradict each other.
+    "record-shape": Check(
+        "error", "an entry lacks a key or has a value of the wrong kind", "policy", DROP_OBJECT
+    ),
+    "label-line": Check("error", "a line is not a class number and its coordinates", "policy", DROP_OBJECT),
+    "id-duplicate": Check(
+        "error", "two entries have the same id; evaluation would count wrongly", "policy", DROP_OBJECT
+    ),
+    "class-unknown": Check("error", "an object's class is not in the list of classes", "policy", DROP_OBJECT),
+    "class-duplicate": Check("warning", "two classes have the same name", "never"),
+    "class-count": Check("warning", "the stated number of classes is not the number of names", "never"),
+    "class-list": Check(
+        "warning", "the list of class names lacks names that are used, and is not followed", "never"
+    ),
+    "image-unknown": Check(
+        "error", "an annotation belongs to an image that is not listed", "policy", DROP_OBJECT
+    ),
+    "image-duplicate": Check("warning", "an image is listed twice in one split", "never", "kept once"),
+    "image-missing": Check("error", "the image file does not exist", "policy", DROP_IMAGE),
+    "image-unreadable": Check("error", "the image file cannot be decoded", "policy", DROP_IMAGE),
+    "annotation-missing": Check("error", "a listed image has no annotation file", "policy", DROP_IMAGE),
+    "label-missing": Check("info", "an image has no label file and counts as one without objects", "never"),
+    "label-without-image": Check(
+        "warning", "a label file belongs to no image", "never", "label file left out"
+    ),
+    "filename-differs": Check(
+        "warning", "<filename> names another file than the annotation's own name", "never", "name put right"
+    ),
+    "size-invalid": Check(
+        "warning", "the stated image size is not two positive numbers", "never", "size taken from the image"
+    ),
+    # Boxes.
+    "box-shape": Check("error", "a box is not four numbers", "policy", DROP_OBJECT),
+    "box-nan": Check("error", "a box has a coordinate that is not finite", "never", DROP_OBJECT),
+    "box-swapped": Check(
+        "error", "a box ends before it begins (corners swapped, or a negative size)", "never", DROP_OBJECT
+    ),
+    "box-no-area": Check("error", "a box has no area", "never", DROP_OBJECT),
+    "box-off-image": Check("error", "a box lies wholly outside its image", "never", DROP_OBJECT),
+    "box-not-normalised": Check(
+        "error", "a YOLO box is not given in fractions of the image", "never", DROP_OBJECT
+    ),
+    "box-outside": Check("warning", "a box reaches beyond its image", "never", "box clipped"),
+}
+
+
+def finding(check: str, file: Path | str, where: str, message: str) -> Finding:
+    """A finding with the severity and the fix that the table gives its check."""
+    entry = CHECKS[check]
+    return Finding(check, entry.severity, str(file), where, message, entry.fix)
