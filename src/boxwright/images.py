@@ -20,6 +20,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -27,6 +28,7 @@ import numpy as np
 from jaxtyping import Num, UInt8
 from PIL import Image, UnidentifiedImageError
 
+from boxwright import exif
 from boxwright.errors import InputError
 
 try:
@@ -35,9 +37,7 @@ except ImportError:  # the extra [fast] is not installed: Pillow decodes JPEGs t
     simplejpeg = None
 
 RGB8 = UInt8[np.ndarray, "height width 3"]
-# A BytesIO has no name or mode, so it is no BinaryIO to a type checker at run time.
-File = BinaryIO | io.BufferedIOBase
-Source = str | Path | bytes | File
+Source = str | Path | bytes | exif.File
 
 Image.init()  # registers all of Pillow's formats; those asked for below would else be unknown to it
 _WANTED = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
@@ -51,7 +51,10 @@ EXTENSIONS = frozenset(
 MAX_PIXELS = 178_956_970
 """Largest width x height decoded unless told otherwise: 512 MiB of RGB, Pillow's own hard limit."""
 
-_ORIENTATION, _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC = 0x0112, 256, 257, 258, 262
+TRUNCATED, EMPTY = "the file is truncated", "the file is empty"
+"""The messages of two of this module's errors, for those who tell them apart."""
+
+_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC = 256, 257, 258, 262  # TIFF tags
 
 
 def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> RGB8:
@@ -73,13 +76,13 @@ def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> RGB8:
     (2, 3, 3)
     """
     with _opened(source, max_pixels) as (image, file, name):
-        turn = _turn(image)
+        turn = exif.turn_to_apply(image)
         pixels = _fast_jpeg(image, file)
         if pixels is None:
             with _decoding(name):
                 image.load()
                 pixels = to_rgb(image)
-        return _upright(pixels, turn)
+        return exif.upright(pixels, turn)
 
 
 def read_thumbnail(source: Source, size: tuple[int, int], *, max_pixels: int = MAX_PIXELS) -> RGB8:
@@ -89,18 +92,33 @@ def read_thumbnail(source: Source, size: tuple[int, int], *, max_pixels: int = M
     half to an eighth of its size, which moves pixel values a little and is far faster.
     """
     with _opened(source, max_pixels) as (image, _, name):
-        turn = _turn(image)
+        turn = exif.turn_to_apply(image)
         height, width = size if turn < 5 else (size[1], size[0])
         with _decoding(name):
             if image.format == "JPEG" and image.mode in ("RGB", "L"):
                 image.draft(image.mode, (2 * width, 2 * height))
             image.load()
             small = Image.fromarray(to_rgb(image)).resize((width, height), Image.Resampling.BOX)
-        return _upright(np.array(small), turn)
+        return exif.upright(np.array(small), turn)
 
 
-def image_size(source: Source) -> tuple[int, int]:
-    """(height, width) of the image as a person sees it, from the header alone.
+@dataclass(frozen=True)
+class Header:
+    """What an image file says of itself before its pixels.
+
+    Attributes:
+        size: (height, width) as a person sees the image.
+        orientation: EXIF's, 1 to 8; 1 (upright) where there is none or it makes no sense.
+        format: Pillow's name of the format ("JPEG", "PNG", ...), by content, whatever the file is called.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+    format: str
+
+
+def read_header(source: Source) -> Header:
+    """Size, orientation and format, without decoding a pixel.
 
     Raises:
         InputError: as `read_image`, except that truncated pixels and an excess of them go unnoticed.
@@ -109,13 +127,19 @@ def image_size(source: Source) -> tuple[int, int]:
         width, height = image.size
         if image.format == "TIFF":  # newer Pillow has swapped these already, older has not
             width, height = int(image.tag_v2[_WIDTH]), int(image.tag_v2[_HEIGHT])  # type: ignore[attr-defined]
-        return (width, height) if _orientation(image) >= 5 else (height, width)
+        turn = exif.orientation(image)
+        size = (width, height) if turn >= 5 else (height, width)
+        return Header(size, turn, image.format or "")
+
+
+def image_size(source: Source) -> tuple[int, int]:
+    """(height, width) of the image as a person sees it, from the header alone; raises as `read_header`."""
+    return read_header(source).size
 
 
 def orientation(source: Source) -> int:
-    """The EXIF orientation in the header, 1 to 8; 1 (upright) where there is none or it makes no sense."""
-    with _opened(source, None) as (image, _, _name):
-        return _orientation(image)
+    """The EXIF orientation in the header, 1 to 8; raises as `read_header`."""
+    return read_header(source).orientation
 
 
 def to_rgb(image: Image.Image) -> RGB8:
@@ -163,54 +187,7 @@ def _own_range(values: Num[np.ndarray, "height width"]) -> UInt8[np.ndarray, "he
     return scaled
 
 
-def _upright(pixels: RGB8, turn: int) -> UInt8[np.ndarray, "upright_height upright_width 3"]:
-    """Apply an EXIF orientation: 2-4 mirror or turn in place, 5-8 also swap height and width."""
-    if turn >= 5:
-        pixels = pixels.transpose(1, 0, 2)
-    if turn in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if turn in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return np.ascontiguousarray(pixels)
-
-
-def _turn(image: Image.Image) -> int:
-    """The orientation that is left to apply after loading: Pillow turns TIFFs itself."""
-    return 1 if image.format == "TIFF" else _orientation(image)
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        if image.format == "PNG" and "exif" not in image.info:
-            exif = Image.Exif()
-            exif.load(_late_exif(getattr(image, "fp", None)))
-            value = exif.get(_ORIENTATION) or Image.Image.getexif(image).get(_ORIENTATION)
-        else:
-            # The base class's: PNG's own decodes the whole picture in search of metadata behind it.
-            value = Image.Image.getexif(image).get(_ORIENTATION)
-    except Exception:  # broken metadata does not make the picture unreadable
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _late_exif(file: File | None) -> bytes:
-    """The eXIf chunk wherever it stands in a PNG (some tools append it), found by hopping over the others."""
-    if file is None:
-        return b""
-    back = file.tell()
-    try:
-        file.seek(8)
-        while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
-            length = int.from_bytes(head[:4], "big")
-            if head[4:] == b"eXIf":
-                return file.read(min(length, 1 << 20))
-            file.seek(length + 4, io.SEEK_CUR)
-        return b""
-    finally:
-        file.seek(back)
-
-
-def _fast_jpeg(image: Image.Image, file: File) -> RGB8 | None:
+def _fast_jpeg(image: Image.Image, file: exif.File) -> RGB8 | None:
     """libjpeg-turbo without Pillow in between, or None where that does not apply or anything is odd.
 
     Both are the same library with the same exact DCT and upsampling; `strict` turns its warnings (corrupt or
@@ -230,9 +207,9 @@ def _fast_jpeg(image: Image.Image, file: File) -> RGB8 | None:
 
 
 @contextmanager
-def _opened(source: Source, max_pixels: int | None) -> Iterator[tuple[Image.Image, File, str]]:
+def _opened(source: Source, max_pixels: int | None) -> Iterator[tuple[Image.Image, exif.File, str]]:
     """The image with its header read, its file, and its name for errors."""
-    file: File
+    file: exif.File
     ours = isinstance(source, bytes | str | Path)
     if isinstance(source, bytes):
         name, file = "<bytes>", io.BytesIO(source)
@@ -257,7 +234,7 @@ def _opened(source: Source, max_pixels: int | None) -> Iterator[tuple[Image.Imag
             file.close()
 
 
-def _open_file(name: str) -> File:
+def _open_file(name: str) -> exif.File:
     try:
         return Path(name).open("rb")
     except FileNotFoundError:
@@ -277,7 +254,7 @@ def _decoding(name: str, *, empty: bool = False) -> Iterator[None]:
     net; nothing but opening, loading and converting stands inside the block.
     """
     if empty:
-        raise InputError("the file is empty", path=name, hint="restore it, or take it out of the data set")
+        raise InputError(EMPTY, path=name, hint="restore it, or take it out of the data set")
     try:
         yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -290,7 +267,5 @@ def _decoding(name: str, *, empty: bool = False) -> Iterator[None]:
         raise InputError("too large for this machine's memory", path=name, hint="shrink it") from error
     except Exception as error:
         cut = "truncated" in str(error) or isinstance(error, EOFError)
-        message = (
-            "the file is truncated" if cut else f"cannot be decoded ({str(error) or type(error).__name__})"
-        )
+        message = TRUNCATED if cut else f"cannot be decoded ({str(error) or type(error).__name__})"
         raise InputError(message, path=name, hint="restore it, or take it out of the data set") from error
