@@ -23,6 +23,7 @@ Order = Literal["resize-normalise", "normalise-resize"]
 
 RGB8 = UInt8[np.ndarray, "height width 3"]
 Chw = Float32[np.ndarray, "3 height width"]
+Resized = Float32[np.ndarray, "3 input_height input_width"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Preprocess:
         scale = min(self.size[0] / min(height, width), self.size[1] / max(height, width))
         return max(1, int(height * scale)), max(1, int(width * scale))
 
-    def __call__(self, image: RGB8 | Chw) -> Chw:
+    def __call__(self, image: RGB8 | Chw) -> Resized:
         """Resize and normalise one image; uint8 HWC in 0..255 or float32 CHW in [0, 1] give the same."""
         if image.dtype == np.uint8:
             height, width = image.shape[:2]
@@ -113,7 +114,7 @@ class Preprocess:
         return cls(**read)
 
 
-def _resize_pillow(image: RGB8 | Chw, target: tuple[int, int]) -> Chw:
+def _resize_pillow(image: RGB8 | Chw, target: tuple[int, int]) -> Resized:
     """Antialiased resize to [0, 1]; 8-bit images stay 8-bit inside Pillow, which is four times as fast."""
     box = (target[1], target[0])
     if image.dtype == np.uint8:
@@ -123,7 +124,7 @@ def _resize_pillow(image: RGB8 | Chw, target: tuple[int, int]) -> Chw:
     return np.stack([np.asarray(plane, np.float32) for plane in planes])
 
 
-def _resize_four_neighbours(image: Chw, target: tuple[int, int]) -> Chw:
+def _resize_four_neighbours(image: Chw, target: tuple[int, int]) -> Resized:
     """Bilinear without antialiasing, half-pixel centres: torch's interpolate(align_corners=False)."""
 
     def taps(old: int, new: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

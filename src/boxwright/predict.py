@@ -1,0 +1,257 @@
+"""From images of any kind to results in their own pixels, whatever engine runs the network. Torch-free."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64, UInt8
+from PIL import Image, ImageOps
+
+from boxwright.errors import InputError
+from boxwright.images import read_image, to_rgb
+from boxwright.manifest import Manifest
+from boxwright.preprocess import Preprocess
+from boxwright.results import Result
+
+OnError = Literal["raise", "skip"]
+Skipped = tuple[Path, InputError]
+"""An image that could not be read, and why; `Predictor.stream` gives it in the place of a result."""
+
+_READERS = 2
+_KINDS = "a path, a PIL image, a uint8 RGB array [height, width, 3] or floats [3, height, width] in [0, 1]"
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Whatever runs a network, with its decoding: eager torch, ONNX Runtime, ..."""
+
+    def run(
+        self, images: Float32[np.ndarray, "batch 3 height width"], sizes: Int64[np.ndarray, "batch 2"]
+    ) -> tuple[
+        Float32[np.ndarray, "batch det 4"],
+        Float32[np.ndarray, "batch det"],
+        Int64[np.ndarray, "batch det"],
+        Bool[np.ndarray, "batch det"],
+    ]:
+        """Detect on normalised, padded images.
+
+        Args:
+            images: the batch.
+            sizes: (height, width) of each without its padding.
+
+        Returns:
+            boxes (xyxy in the batch's pixels), scores, labels (class indices) and which of them are valid;
+            best score first.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """An image that can join a batch."""
+
+    pixels: Float32[np.ndarray, "3 height width"]
+    size: tuple[int, int]
+    path: Path | None
+    image: UInt8[np.ndarray, "original_height original_width 3"] | None
+
+
+class Predictor:
+    """An engine with a model's description: what `model.predict` is, with or without torch.
+
+    Args:
+        engine: runs the network.
+        manifest: preprocessing, classes and threshold.
+    """
+
+    def __init__(self, engine: Engine, manifest: Manifest) -> None:
+        self.engine, self.manifest = engine, manifest
+        self._ids = np.array(manifest.ids, np.int64)
+
+    def predict(
+        self, images: Any, score: float | None = None, *, batch: int = 8, keep_images: bool = False
+    ) -> list[Result]:
+        """Detect on images.
+
+        Args:
+            images: one or a list of: path, PIL image, uint8 HWC RGB array, float CHW array or tensor in
+                [0, 1]. EXIF orientation is applied: boxes are in the pixels of the upright image.
+            score: give detections from this score on; None is the model's own threshold.
+            batch: images that the network sees at once.
+            keep_images: put the decoded image into each result.
+
+        Returns:
+            One result per image, in their order; always a list.
+
+        Raises:
+            InputError: an image that cannot be read, or is of no such kind.
+        """
+        results = self.stream(_listed(images), score, batch=batch, keep_images=keep_images)
+        return [result for result in results if isinstance(result, Result)]
+
+    def stream(
+        self,
+        images: Iterable[Any],
+        score: float | None = None,
+        *,
+        batch: int = 8,
+        keep_images: bool = False,
+        on_error: OnError = "raise",
+    ) -> Iterator[Result | Skipped]:
+        """Detect on any number of images, in order, with only a few of them in memory at a time.
+
+        The next images are read by two threads while the network runs.
+
+        Args:
+            images: as in `predict`, from any iterable, a generator too.
+            score: as in `predict`.
+            batch: as in `predict`.
+            keep_images: as in `predict`.
+            on_error: "skip" gives `(path, error)` for a file that cannot be read, and goes on.
+
+        Raises:
+            InputError: a bad image under "raise"; a bad `score`.
+        """
+        least = self.manifest.score if score is None else score
+        if not 0 <= least <= 1:
+            raise InputError(f"score threshold {least}", hint="choose one in [0, 1]")
+        return self._run(iter(images), least, max(1, batch), keep_images, on_error)
+
+    def _run(
+        self, images: Iterator[Any], least: float, batch: int, keep_images: bool, on_error: OnError
+    ) -> Iterator[Result | Skipped]:
+        pool = ThreadPoolExecutor(_READERS)
+        ahead: deque[Future[_Ready | InputError]] = deque()
+
+        def read_ahead() -> None:
+            for image in islice(images, batch + _READERS - len(ahead)):
+                ahead.append(pool.submit(_read, image, self.manifest.preprocess, keep_images))
+
+        try:
+            read_ahead()
+            while ahead:
+                chunk: list[_Ready | InputError] = []
+                while ahead and len(chunk) < batch:
+                    chunk.append(ahead.popleft().result())
+                read_ahead()
+                results = iter(self._detect([item for item in chunk if isinstance(item, _Ready)], least))
+                for item in chunk:
+                    if isinstance(item, _Ready):
+                        yield next(results)
+                    elif on_error == "skip" and item.path is not None:
+                        yield Path(item.path), item
+                    else:
+                        raise item
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _detect(self, batch: Sequence[_Ready], least: float) -> list[Result]:
+        if not batch:
+            return []
+        sizes = np.array([item.pixels.shape[1:] for item in batch], np.int64)
+        padded = pad_batch([item.pixels for item in batch], self.manifest.preprocess.pad_multiple)
+        found = self.engine.run(padded, sizes)
+        results = []
+        for item, (height, width), boxes, scores, labels, valid in zip(batch, sizes, *found, strict=True):
+            shown = valid & (scores >= least)
+            index = labels[shown]
+            extent = np.array([item.size[1], item.size[0]] * 2, np.float32)
+            scale = extent / np.array([width, height] * 2, np.float32)
+            results.append(
+                Result(
+                    boxes=np.clip(boxes[shown] * scale, 0, extent),
+                    scores=scores[shown],
+                    labels=self._ids[index],
+                    index=index,
+                    names=tuple(self.manifest.classes[i] for i in index),
+                    size=item.size,
+                    path=item.path,
+                    image=item.image,
+                )
+            )
+        return results
+
+
+def pad_batch(
+    images: Sequence[Float32[np.ndarray, "3 _ _"]], multiple: int = 1
+) -> Float32[np.ndarray, "batch 3 height width"]:
+    """Stack images of any sizes, zeros right and below up to a common size that `multiple` divides.
+
+    >>> pad_batch([np.ones((3, 2, 5), np.float32), np.ones((3, 4, 3), np.float32)], multiple=4).shape
+    (2, 3, 4, 8)
+    """
+    tall, wide = (max(image.shape[axis] for image in images) for axis in (1, 2))
+    shape = (len(images), 3, -(-tall // multiple) * multiple, -(-wide // multiple) * multiple)
+    if all(image.shape == shape[1:] for image in images):
+        return np.stack(images)
+    batch = np.zeros(shape, np.float32)
+    for row, image in enumerate(images):
+        batch[row, :, : image.shape[1], : image.shape[2]] = image
+    return batch
+
+
+def _listed(images: Any) -> Sequence[Any]:
+    """One image as a list of one; a batch array as its images."""
+    if isinstance(images, str | Path | Image.Image) or getattr(images, "ndim", None) in (2, 3):
+        return [images]
+    try:
+        return list(images)
+    except TypeError:
+        raise InputError(f"cannot detect on a {type(images).__name__}", hint=f"give {_KINDS}") from None
+
+
+def _read(source: Any, preprocess: Preprocess, keep: bool) -> _Ready | InputError:
+    """Decode and preprocess; an error is returned, to be raised or skipped in its turn."""
+    path = Path(source) if isinstance(source, str | Path) else None
+    try:
+        image = _pixels(source)
+    except InputError as error:
+        return error
+    size = image.shape[:2] if image.dtype == np.uint8 else image.shape[1:]
+    kept = _as_uint8(image) if keep else None
+    return _Ready(preprocess(image), (size[0], size[1]), path, kept)
+
+
+def _pixels(source: Any) -> UInt8[np.ndarray, "height width 3"] | Float32[np.ndarray, "3 height width"]:
+    """The upright RGB image, as bytes or, where floats were given, as floats."""
+    if isinstance(source, str | Path):
+        return read_image(source)
+    if isinstance(source, Image.Image):
+        return _from_pillow(source)
+    if hasattr(source, "detach"):  # a torch tensor, without importing torch; numpy has no bfloat16
+        source = source.detach().cpu()
+        source = source.float() if source.is_floating_point() else source
+    if not hasattr(source, "__array__"):
+        raise InputError(f"cannot detect on a {type(source).__name__}", hint=f"give {_KINDS}")
+    array = np.asarray(source)
+    if array.ndim == 3 and array.size:
+        if array.dtype == np.uint8 and array.shape[2] == 3:
+            return array
+        if array.dtype.kind == "f" and array.shape[0] == 3:
+            low, high = float(array.min()), float(array.max())
+            if low >= -1e-3 and high <= 1 + 1e-3:  # interpolation may overshoot a little; NaN fails too
+                return array.astype(np.float32, copy=False)
+            raise InputError(f"a float image with values from {low:g} to {high:g}", hint="scale it to [0, 1]")
+    raise InputError(f"an array of {array.dtype} and shape {list(array.shape)}", hint=f"give {_KINDS}")
+
+
+def _from_pillow(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
+    try:
+        return to_rgb(ImageOps.exif_transpose(image))
+    except (OSError, SyntaxError) as error:  # opened lazily, and its file is damaged
+        name = getattr(image, "filename", "") or "<PIL image>"
+        raise InputError(f"cannot be decoded ({error})", path=name, hint="restore the file") from error
+
+
+def _as_uint8(image: np.ndarray) -> UInt8[np.ndarray, "height width 3"]:
+    if image.dtype == np.uint8:
+        return image
+    whole: UInt8[np.ndarray, "3 height width"] = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    return whole.transpose(1, 2, 0)
