@@ -21,8 +21,8 @@ class Check:
     Attributes:
         severity: "error" (training would fail or learn something wrong), "warning" or "info".
         meaning: one line for a person who meets the id for the first time.
-        stops: whether `open_dataset` raises: "always"; "policy" (not under policy "skip", which drops the object
-            or image and goes on); or "never" (the object is dropped or kept, and the finding is collected).
+        stops: whether `open_dataset` raises: "always"; "policy" (not under policy "skip", which drops the
+            object or image and goes on); or "never" (the finding is collected).
         fix: what `boxwright check --fix` does about it; "" if it does nothing.
     """
 
@@ -96,6 +96,56 @@ CHECKS: dict[str, Check] = {
         "error", "a YOLO box is not given in fractions of the image", "never", DROP_OBJECT
     ),
     "box-outside": Check("warning", "a box reaches beyond its image", "never", "box clipped"),
+    # What only the doctor looks for: image files against what is said of them.
+    "image-empty": Check("error", "the image file has no bytes", "never", DROP_IMAGE),
+    "image-truncated": Check("error", "the image file ends before its picture does", "never", DROP_IMAGE),
+    "size-differs": Check(
+        "error",
+        "the image has another size than the annotation says; its boxes may be off",
+        "never",
+        DROP_IMAGE,
+    ),
+    "exif-rotated": Check(
+        "error", "the boxes seem made for the picture before EXIF turned it upright", "never", "boxes turned"
+    ),
+    "exif-orientation": Check(
+        "info", "the image is turned by EXIF; tools that ignore it see it otherwise", "never"
+    ),
+    "extension-differs": Check("info", "the file's ending names another format than its content", "never"),
+    "extension-mixed": Check("info", "the images have several kinds of ending", "never"),
+    "name-case": Check(
+        "warning", "two files differ in upper and lower case only and collide elsewhere", "never"
+    ),
+    "name-shared": Check("warning", "two images share one annotation file", "never"),
+    "image-unlisted": Check("info", "images that lie with the others belong to no split", "never"),
+    "annotation-unlisted": Check("info", "annotation files belong to no split", "never"),
+    "image-without-objects": Check("info", "nothing is annotated on the image", "never"),
+    # Boxes that can be read and are odd.
+    "box-tiny": Check("warning", "a box has a side shorter than two pixels", "never"),
+    "box-whole-image": Check("info", "a box covers its whole image", "never"),
+    "box-duplicate": Check("warning", "an object is annotated twice with the same box", "never", "kept once"),
+    "box-two-classes": Check("warning", "the same box has two classes", "never"),
+    # Classes and splits.
+    "class-conflict": Check(
+        "error", "two splits give one class id different names", "never", "classes numbered anew"
+    ),
+    "class-similar": Check("warning", "two class names differ only in case, spaces or hyphens", "never"),
+    "class-unused": Check("warning", "a class has no object in any split", "never"),
+    "class-missing": Check("warning", "a class has objects in other splits and none in this one", "never"),
+    "class-imbalance": Check("info", "the commonest class has 50 times the objects of the rarest", "never"),
+    "split-empty": Check("error", "a split has no image that can be used", "never", "split left out"),
+    "split-overlap": Check(
+        "error", "an image is listed in two splits", "never", "kept in the split that measures"
+    ),
+    # The same picture twice.
+    "leak-identical": Check(
+        "error", "two splits have the same picture, byte for byte", "never", "kept in the split that measures"
+    ),
+    "leak-near": Check("warning", "two splits have pictures that look alike", "never"),
+    "image-identical": Check("warning", "a split has the same picture twice, byte for byte", "never"),
+    "image-near": Check("info", "a split has pictures that look alike", "never"),
+    # About the doctor.
+    "check-crashed": Check("warning", "a check failed by a defect of boxwright; the others ran", "never"),
 }
 
 
