@@ -81,7 +81,7 @@ def from_coco(annotated: Any, detected: Any) -> tuple[Dataset, list[Result]]:
 
 
 def voc2012_mini(shared: Path) -> tuple[Dataset, list[Result]]:
-    """A hundred photographs and a detector's output; two had no detection and are not in the latter's file."""
+    """A hundred photographs and a detector's output, which leaves out two photographs without detections."""
     root = shared / "data" / "voc2012-mini"
     annotated = json.loads((root / "other_formats/coco_format_v2/instances_v2.json").read_text())
     detected = json.loads((root / "detections/coco_format/coco_dets.json").read_text())
