@@ -17,7 +17,8 @@ from torch import Tensor
 def _agree(record: str, **sizes: tuple[object, ...]) -> None:
     """Raise unless the shapes that must agree do; `tree_map` puts non-tensors in, and those pass."""
     known = {name: shape for name, shape in sizes.items() if shape}
-    if len(set(known.values())) > 1:
+    shapes = list(known.values())
+    if any(shape != shapes[0] for shape in shapes):  # no set: a symbolic size, in an export, has no hash
         raise ValueError(f"{record}: " + ", ".join(f"{name} {shape}" for name, shape in known.items()))
 
 
