@@ -1,0 +1,105 @@
+"""The doctor's checks of what is annotated: odd boxes, classes and splits against each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+
+from boxwright.data.examined import Examined, box_text, few, groups, where
+from boxwright.data.findings import finding
+from boxwright.data.reading import box_fault
+from boxwright.data.records import Dataset, Finding, Sample
+
+_TINY = 2.0  # pixels
+_WHOLE = 0.99  # of the width and of the height
+_IMBALANCE = 50
+
+
+def objects(data: Examined) -> Iterator[Finding]:
+    """Boxes that could be read and are odd, and images that have none."""
+    for part, sample in data.unique():
+        if len(sample.labels) == 0:
+            yield finding("image-without-objects", sample.path, "", "has no object")
+            continue
+        size = data.size(sample)
+        sides = sample.boxes[:, 2:] - sample.boxes[:, :2]
+        for index in np.flatnonzero((sides < _TINY).any(axis=1)).tolist():
+            width, height = sides[index].tolist()
+            message = f"box {box_text(sample, index)} is {width:.4g} x {height:.4g} pixels"
+            yield finding("box-tiny", sample.path, where(part, sample, index), message)
+        if size is not None:
+            for index in np.flatnonzero((sides >= _WHOLE * np.array(size[::-1])).all(axis=1)).tolist():
+                message = f"box {box_text(sample, index)} covers the image"
+                yield finding("box-whole-image", sample.path, where(part, sample, index), message)
+        if sample.size is None and size is not None:
+            for index, box in enumerate(sample.boxes.tolist()):
+                fault = box_fault(box, size)
+                if fault is not None:
+                    yield finding(fault[0], sample.path, where(part, sample, index), fault[1])
+        yield from _same_boxes(part, sample)
+
+
+def _same_boxes(part: Dataset, sample: Sample) -> Iterator[Finding]:
+    first: dict[tuple[float, ...], int] = {}
+    for index, box in enumerate(np.round(sample.boxes, 2).tolist()):
+        other = first.setdefault(tuple(box), index)
+        if other == index:
+            continue
+        here = where(part, sample, index)
+        if sample.labels[index] == sample.labels[other]:
+            message = f"box {box_text(sample, index)} is there twice"
+            yield finding("box-duplicate", sample.path, here, message)
+        else:
+            names = " and ".join(part.classes[sample.labels[i]] for i in (other, index))
+            yield finding("box-two-classes", sample.path, here, f"box {box_text(sample, index)} is {names}")
+
+
+def classes(data: Examined) -> Iterator[Finding]:
+    """Names, ids and numbers of objects, split against split."""
+    named: dict[int, str] = {}
+    total: Counter[str] = Counter()
+    held: dict[str, set[str]] = {}
+    for split, part in data.parts.items():
+        for identity, name in zip(part.ids, part.classes, strict=True):
+            if named.setdefault(identity, name) != name:
+                message = (
+                    f"class {identity} is {name!r} in {split!r} and {named[identity]!r} in an earlier split"
+                )
+                yield finding("class-conflict", part.root, f"split {split}", message)
+        present: Counter[str] = Counter()
+        for label, count in enumerate(part.counts().tolist()):
+            present[part.classes[label]] += count
+        total.update(present)
+        held[split] = {name for name, count in present.items() if count}
+    for group in groups(sorted(total), lambda name: "".join(filter(str.isalnum, name.casefold())) or name):
+        yield finding("class-similar", data.root, "", f"classes {' and '.join(map(repr, group))}")
+    unused = [name for name, count in total.items() if not count]
+    if unused:
+        yield finding("class-unused", data.root, "", f"no object of {few(unused)}")
+    everywhere = set().union(*held.values())
+    for split, present_names in held.items():
+        missing = sorted(everywhere - present_names)
+        if missing and data.parts[split].samples:
+            yield finding(
+                "class-missing", data.parts[split].root, f"split {split}", f"no object of {few(missing)}"
+            )
+    counts = [(count, name) for name, count in total.items() if count]
+    if counts and max(counts)[0] >= _IMBALANCE * min(counts)[0]:
+        (most, common), (least, rare) = max(counts), min(counts)
+        yield finding("class-imbalance", data.root, "", f"{most} of {common!r}, {least} of {rare!r}")
+
+
+def splits(data: Examined) -> Iterator[Finding]:
+    """Splits without images, and images in two of them."""
+    for split, part in data.parts.items():
+        if not part.samples:
+            where = f"split {split}" if split else ""
+            yield finding("split-empty", part.root, where, "no image can be used")
+    for (one, first), (two, second) in combinations(data.parts.items(), 2):
+        paths = {sample.path for sample in first}
+        for sample in second:
+            if sample.path in paths:
+                yield finding("split-overlap", sample.path, "", f"is in {one!r} and in {two!r}")
