@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+# A slow example is no failure: kernels compile on their first call, and machines are shared.
+hypothesis.settings.register_profile("boxwright", deadline=None, max_examples=40)
+hypothesis.settings.load_profile("boxwright")
 
 
 @pytest.fixture(scope="session")

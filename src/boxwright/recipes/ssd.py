@@ -68,7 +68,8 @@ class SSD:
         for level, ratios in enumerate(self.ratios):
             side, after = (scale * self.size for scale in self.scales[level : level + 2])
             shapes.append(tuple((min(w, most), min(h, most)) for w, h in ssd_shapes(side, after, ratios)))
-        return GridPriors(tuple(shapes), self.placement, self.steps)
+        # A stretched image has no padding; with explicit steps the last centres can lie beyond its edge.
+        return GridPriors(tuple(shapes), self.placement, self.steps, padding_is_image=True)
 
 
 def ssd_vgg16(classes: int, settings: SSD, *, extras: tuple[Extra, ...], norm: bool = False) -> Parts:

@@ -1,0 +1,31 @@
+"""What commands share on the screen: progress that is a bar on a terminal and silent elsewhere, and tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def say(line: str) -> None:
+    """A line for the person, on standard error: standard output belongs to results."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+    """Pass `items` through with a bar on standard error when that is a terminal.
+
+    Args:
+        items: what is worked on.
+        what: the bar's label, such as "reading".
+        total: how many there are, where `items` does not know.
+    """
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, what, total=total, console=Console(stderr=True), transient=True)
