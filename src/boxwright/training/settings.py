@@ -24,6 +24,8 @@ class TrainSettings:
     Attributes:
         epochs: passes over the training images.
         iterations: if positive, the length of the run in iterations; `epochs` then means nothing.
+        minutes: if positive, the run ends after so many, if it has not before; the schedule is compressed to
+            the time there is. What it gives then depends on the machine's speed.
         batch: images in one forward pass, over all processes together.
         accumulate: forward passes whose gradients are averaged into one iteration.
         optimiser: "sgd" (with `momentum`) or "adamw" (with betas (momentum, 0.999)).
@@ -57,6 +59,7 @@ class TrainSettings:
 
     epochs: int = 60
     iterations: int = 0
+    minutes: float = 0.0
     batch: int = 16
     accumulate: int = 1
     optimiser: Literal["sgd", "adamw"] = "sgd"
@@ -103,6 +106,7 @@ _INF = math.inf
 _RANGES = (
     ("epochs", 1, _INF),
     ("iterations", 0, _INF),
+    ("minutes", 0, _INF),
     ("batch", 1, _INF),
     ("accumulate", 1, _INF),
     ("lr", 0, _INF),

@@ -1,0 +1,171 @@
+"""What a person sees of a run: a live bar on a terminal, plain lines in a file or a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a run stands.
+
+    Attributes:
+        iteration, total: done, and in all.
+        epoch, epochs: passes over the images, done and in all.
+        losses: means since the last line, by part.
+        lr: learning rate.
+        speed: images per second.
+        remaining: seconds that the rest will take, validations included.
+    """
+
+    iteration: int
+    total: int
+    epoch: float
+    epochs: float
+    losses: Mapping[str, float]
+    lr: float
+    speed: float
+    remaining: float
+
+    def text(self) -> str:
+        """One line.
+
+        >>> Step(40, 390, 3.2, 30, {"loss": 4.0, "classification": 2.5}, 0.001, 9.4, 754.0).text()
+        'epoch 3.2/30  loss 4.000  classification 2.500  lr 0.001  9.4 images/s  12:34 to go'
+        """
+        parts = "  ".join(f"{name} {value:.3f}" for name, value in self.losses.items())
+        when = f"{clock(self.remaining)} to go"
+        place = f"epoch {self.epoch:.1f}/{self.epochs:g}"
+        return f"{place}  {parts}  lr {self.lr:.3g}  {self.speed:.1f} images/s  {when}"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a clock shows them.
+
+    >>> clock(62), clock(3723)
+    ('1:02', '1:02:03')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class Display(Protocol):
+    """What the loop tells its display."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+
+    def step(self, step: Step, *, due: bool) -> None:
+        """An iteration is done; `due` says that it is time for a plain line."""
+
+    def figure(self, text: str) -> None:
+        """The last validation in a few words; shown until the next."""
+
+
+class Lines:
+    """One plain line now and then."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        """A line, at once even into a pipe."""
+        print(text, file=self._stream or sys.stdout, flush=True)
+
+    def step(self, step: Step, *, due: bool) -> None:
+        """A line when it is due."""
+        if due:
+            self.say(f"{step.iteration:>6}/{step.total}  {step.text()}")
+
+    def figure(self, text: str) -> None:
+        """A line."""
+        self.say(text)
+
+
+class Live:
+    """A bar that moves, with the last validation beside it."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._bar = Progress(
+            BarColumn(bar_width=20),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[step]}"),
+            TextColumn("[bold]{task.fields[figure]}"),
+            console=console or Console(),
+            refresh_per_second=2,
+        )
+        self._task = self._bar.add_task("", total=None, step="loading the first images", figure="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        self._bar.console.print(text, highlight=False, markup=False)
+
+    def step(self, step: Step, *, due: bool) -> None:
+        """Move the bar; its text changes when it is due, so that figures can be read."""
+        if due or step.iteration == 1:
+            self._bar.update(self._task, step=step.text())
+        self._bar.update(self._task, completed=step.iteration, total=step.total)
+
+    def figure(self, text: str) -> None:
+        """Beside the bar, and as a line that stays."""
+        self._bar.update(self._task, figure=text.split("  ")[0])
+        self.say(text)
+
+
+class Silent:
+    """Shows nothing: for processes other than the first."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+    def step(self, step: Step, *, due: bool) -> None:
+        """Nothing."""
+
+    def figure(self, text: str) -> None:
+        """Nothing."""
+
+
+def choose(first: bool) -> Display:
+    """A bar on a terminal, lines elsewhere, nothing where this is not the first process."""
+    if not first:
+        return Silent()
+    return Live() if sys.stdout.isatty() else Lines()

@@ -1,0 +1,232 @@
+"""What a run writes and shows while it goes on: checkpoints, tables, events, the display."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+from torch import nn
+
+from boxwright.errors import InputError
+from boxwright.manifest import Manifest
+from boxwright.modelfile import write_model
+from boxwright.training.display import Display, Step
+from boxwright.training.pictures import first_batch
+from boxwright.training.record import Events, Metrics, write_run
+from boxwright.training.setup import Run
+from boxwright.training.state import arrays, read_last, write_last
+from boxwright.training.validate import Validation
+
+BEST, LAST = "best.safetensors", "last.safetensors"
+_OURS = (BEST, LAST, "best.previous.safetensors", "last.previous.safetensors", "metrics.csv", "run.json")
+_REPORTED = ("AP", "AP50", "AP75", "APsmall", "APmedium", "APlarge", "AR100")
+
+_OTHER = {"AP": "AP50", "AP50": "AP"}
+
+
+class Journal:
+    """Keeps the record of a run; only the first of several processes writes.
+
+    Args:
+        run: the run.
+        show: what a person sees.
+        resume: take the state from the folder's `last`.
+        overwrite: remove another run that is in the folder.
+
+    Raises:
+        InputError: the folder holds a run and neither was asked for, or nothing to resume.
+    """
+
+    def __init__(self, run: Run, show: Display, *, resume: bool, overwrite: bool) -> None:
+        self.run, self.show, self.out = run, show, run.plan.out
+        self.best_validation: Validation | None = None
+        self._facts = run.plan.facts()
+        self._told_broken = 0
+        if resume:
+            _need(self.out / LAST)
+            read_last(self.out / LAST, run.moving, self._facts)
+        elif run.team.first:
+            _clear(self.out, overwrite)
+
+    def __enter__(self) -> Journal:
+        progress = self.run.moving.progress
+        self._began = self._saved = self._line = time.monotonic()
+        self._start = progress.iteration
+        self._spent_before = progress.seconds
+        self._since_line = _Sums()
+        self._since_validation = _Sums()
+        if not self.run.team.first:
+            return self
+        self._metrics = Metrics(self.out / "metrics.csv", progress.iteration)
+        self._events = Events(self.out / "tb", progress.iteration)
+        if progress.iteration:
+            self.show.say(f"resuming after iteration {progress.iteration} of {self.run.plan.total}")
+        else:
+            write_run(self.out / "run.json", self.run.described())
+            first_batch(self.run, self.out / "first_batch.png")
+            self.save()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.run.team.first:
+            self._events.close()
+
+    def stepped(self, losses: Mapping[str, float], lr: float, seconds: float) -> None:
+        """Take in one iteration: its losses, its learning rate and how long it took."""
+        plan, progress = self.run.plan, self.run.moving.progress
+        progress.position = progress.iteration * plan.images_per_iteration
+        progress.seconds = self._spent_before + time.monotonic() - self._began
+        for sums in (self._since_line, self._since_validation):
+            sums.add(losses, lr, plan.images_per_iteration, seconds)
+        due = progress.iteration % plan.settings.log_every == 0 or progress.iteration == plan.total
+        if not self.run.team.first:
+            return
+        done = progress.iteration - self._start
+        self.show.step(
+            Step(
+                iteration=progress.iteration,
+                total=plan.total,
+                epoch=plan.epoch(progress.iteration),
+                epochs=round(plan.epoch(plan.total), 1),
+                losses={k: v for k, v in self._since_line.means().items() if k != "positives"},
+                lr=lr,
+                speed=self._since_line.speed(),
+                remaining=(time.monotonic() - self._began) / done * (plan.total - progress.iteration),
+            ),
+            due=due,
+        )
+        if due:
+            speed = {"images_per_second": self._since_line.speed(), "lr": lr}
+            self._events.add("train", {**self._since_line.means(), **speed}, progress.iteration)
+            self._since_line = _Sums()
+
+    def validated(self, measured: Validation) -> None:
+        """Take in a validation; the best so far is written."""
+        plan, progress = self.run.plan, self.run.moving.progress
+        # Several processes measure the same, but a GPU's sums may differ in the last bit: the first decides.
+        figures = (measured.metrics[plan.settings.select], measured.metrics[_OTHER[plan.settings.select]])
+        better = progress.note(*self.run.team.agree(*figures))
+        if better:
+            self.best_validation = measured
+        if not self.run.team.first:
+            return
+        self.run.broken |= measured.broken
+        if better:
+            notes = self._notes(measured)
+            previous = self.out / "best.previous.safetensors"
+            write_best(self.out / BEST, self.run.best_net, plan.model.manifest, notes, keep=previous)
+        self._tell(measured, better)
+        row = {
+            "iteration": progress.iteration,
+            "epoch": plan.epoch(progress.iteration),
+            "seconds": progress.seconds,
+            **self._since_validation.row(),
+            **{f"val_{name}": value for name, value in measured.losses.items()},
+            **{name: measured.metrics[name] for name in _REPORTED},
+            "best": progress.best or 0.0,
+        }
+        self._metrics.add(row)
+        self._events.add("val", {**measured.losses, **measured.metrics}, progress.iteration)
+        self._since_validation = _Sums()
+
+    def save(self) -> None:
+        """Write `last`."""
+        if self.run.team.first:
+            write_last(self.out / LAST, self.run.moving, self.run.plan.model.manifest, self._facts)
+        self._saved = time.monotonic()
+
+    @property
+    def save_is_due(self) -> bool:
+        """Whether so many minutes have passed since the last one."""
+        return time.monotonic() - self._saved > 60 * self.run.plan.settings.save_minutes
+
+    @property
+    def patience_is_over(self) -> bool:
+        """Whether the figure has not become better for too long."""
+        patience = self.run.plan.settings.patience
+        return bool(patience) and self.run.moving.progress.stale >= patience
+
+    def _notes(self, measured: Validation) -> dict[str, str | float]:
+        plan, progress = self.run.plan, self.run.moving.progress
+        figures = {f"val_{k}": v for k, v in measured.metrics.items() if k in _REPORTED and v == v}
+        data: dict[str, str | float] = {"data": plan.train.root.name, "images": len(plan.train)}
+        return {**data, "iteration": progress.iteration, **figures}
+
+    def _tell(self, measured: Validation, better: bool) -> None:
+        progress, select = self.run.moving.progress, self.run.plan.settings.select
+        other = _OTHER[select]
+        parts = [f"val {select} {measured.metrics[select]:.3f}", f"{other} {measured.metrics[other]:.3f}"]
+        parts.append(f"loss {measured.losses.get('loss', float('nan')):.3f}")
+        best = (
+            "the best so far"
+            if better
+            else f"best {progress.best:.3f} at iteration {progress.best_iteration}"
+        )
+        self.show.figure("  ".join([*parts, f"({best})"]))
+        if len(self.run.broken) > self._told_broken:
+            self._told_broken = len(self.run.broken)
+            self.show.say(f"{self._told_broken} images could not be read and are left out:")
+            for path, reason in sorted(self.run.broken.items()):
+                self.show.say(f"  {path}: {reason}")
+
+
+class _Sums:
+    """Losses and speed since some moment."""
+
+    def __init__(self) -> None:
+        self._losses: dict[str, float] = {}
+        self._steps, self._images, self._seconds, self._lr = 0, 0, 0.0, 0.0
+
+    def add(self, losses: Mapping[str, float], lr: float, images: int, seconds: float) -> None:
+        for name, value in losses.items():
+            self._losses[name] = self._losses.get(name, 0.0) + value
+        self._steps, self._images = self._steps + 1, self._images + images
+        self._seconds, self._lr = self._seconds + seconds, lr
+
+    def means(self) -> dict[str, float]:
+        return {name: value / self._steps for name, value in self._losses.items()}
+
+    def speed(self) -> float:
+        return self._images / self._seconds if self._seconds else 0.0
+
+    def row(self) -> dict[str, float]:
+        return {"lr": self._lr, **self.means(), "images_per_second": self.speed()}
+
+
+def write_best(
+    path: Path,
+    net: nn.Module,
+    manifest: Manifest,
+    notes: Mapping[str, str | float],
+    *,
+    keep: Path | None = None,
+) -> None:
+    """A model file of these weights; `notes` join the manifest's."""
+    described = replace(manifest, notes={**manifest.notes, **notes})
+    write_model(path, arrays(net), described, keep=keep)
+
+
+def _clear(out: Path, overwrite: bool) -> None:
+    """Make sure that the folder holds no other run; only what a run writes is ever removed."""
+    if out.exists() and not out.is_dir():
+        raise InputError("is a file, not a folder", path=out, hint="choose another --out")
+    if ((out / LAST).exists() or (out / BEST).exists()) and not overwrite:
+        raise InputError(
+            "already holds a run",
+            path=out,
+            hint="go on with --resume, replace it with --overwrite, or choose another --out",
+        )
+    for name in _OURS:
+        (out / name).unlink(missing_ok=True)
+    shutil.rmtree(out / "tb", ignore_errors=True)
+
+
+def _need(last: Path) -> None:
+    if not last.exists():
+        raise InputError("holds no run to resume", path=last.parent, hint="begin one without --resume")

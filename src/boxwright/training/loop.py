@@ -1,0 +1,171 @@
+"""The training loop: plain torch, and all of it on this page.
+
+Whoever wants another loop writes one with the same parts; each stands in its own module of this package.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from boxwright.data.augment import Augment
+from boxwright.data.records import Dataset
+from boxwright.files import write_text
+from boxwright.model import Model
+from boxwright.training import display, optim
+from boxwright.training.distributed import team
+from boxwright.training.finish import TrainResult, finish
+from boxwright.training.journal import Journal
+from boxwright.training.loader import Loaded
+from boxwright.training.settings import TrainSettings
+from boxwright.training.setup import Run, plan
+from boxwright.training.stop import DivergenceError, Interrupted, StopRequest
+from boxwright.training.validate import named, to_device, validate
+
+
+def train(
+    model: Model | str,
+    dataset: Dataset,
+    *,
+    val: Dataset | None = None,
+    out: str | Path,
+    settings: TrainSettings | None = None,
+    augment: Augment | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    overfit_one_batch: bool = False,
+    device: str = "auto",
+) -> TrainResult:
+    """Train a detector on a data set.
+
+    Args:
+        model: a model, whose weights are trained in place, or a recipe's name.
+        dataset: the training images.
+        val: the images that choose `best`; a held-out 15 % of `dataset` if not given.
+        out: the run's folder: `best.safetensors`, `last.safetensors`, `metrics.csv`, `run.json`, pictures.
+        settings: how; the recipe's own if not given.
+        augment: how images are varied; the recipe's own if not given.
+        resume: go on from `out`'s `last.safetensors`; all else must be as it was.
+        overwrite: replace another run that is in `out`.
+        overfit_one_batch: learn the first batch by heart, unvaried: a check of data and settings.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+
+    Returns:
+        Where the files are and what was reached. `model` holds the best weights then.
+
+    Raises:
+        InputError: data, settings or folder that cannot be used; an unreadable image unless they are skipped.
+        DivergenceError: a loss that is not finite; `best` and `last` are those of before.
+        Interrupted: Ctrl-C or SIGTERM; `last` holds all that is needed to go on.
+    """
+    todo = plan(model, dataset, val, Path(out), settings, augment, overfit=overfit_one_batch)
+    with (
+        team(device) as here,
+        display.choose(here.first) as show,
+        Run(todo, here) as run,
+        Journal(run, show, resume=resume, overwrite=overwrite) as journal,
+        StopRequest() as stop,
+    ):
+        try:
+            fit(run, journal, stop)
+        except Interrupted:
+            journal.save()
+            raise
+        return finish(run, journal)
+
+
+def fit(run: Run, journal: Journal, stop: StopRequest) -> None:
+    """Train from where the run stands to its end, validating and saving on the way.
+
+    Raises:
+        Interrupted: after a batch, when asked to stop.
+    """
+    progress, total, settings = run.moving.progress, run.plan.total, run.plan.settings
+    batches = run.batches()
+    run.frozen.train(run.moving.net)
+    while True:
+        place = run.place
+        due = run.plan.validates(progress.iteration) or place >= total
+        if due and progress.validated < progress.iteration:
+            journal.validated(validate(run, stop.watch(run.validation_batches())))
+            journal.save()
+            run.frozen.train(run.moving.net)
+        if place >= total or journal.patience_is_over:
+            return
+        started = time.monotonic()
+        lr = optim.lr_at(settings, place, total)
+        optim.set_lr(run.moving.optimiser, lr)
+        losses, stopping = iterate(run, batches, stop.asked)
+        progress.iteration += 1
+        journal.stepped(losses, lr, time.monotonic() - started)
+        if stopping:
+            raise Interrupted(f"stopped after iteration {progress.iteration} of {total}")
+        if journal.save_is_due:
+            journal.save()
+
+
+def iterate(run: Run, batches: Iterator[Loaded], stopping: bool) -> tuple[dict[str, float], bool]:
+    """One step of the optimiser.
+
+    Returns:
+        Losses by name (means over the accumulated batches and all processes) with the norm of the gradients,
+        and whether any process was asked to stop.
+
+    Raises:
+        DivergenceError: a loss or the gradient is not finite; the weights were not moved.
+    """
+    settings, moving = run.plan.settings, run.moving
+    sums: dict[str, torch.Tensor] = {}
+    paths: list[str] = []
+    for _ in range(settings.accumulate):
+        loaded = next(batches)
+        run.broken |= {one.path: one.reason for one in loaded.broken}
+        if loaded.batch is None:
+            continue
+        paths += loaded.batch.paths
+        batch = to_device(loaded.batch, run.team.device, channels_last=settings.channels_last)
+        with moving.precision.autocast():
+            out = moving.net(batch.images, batch.sizes)
+        losses = named(run.plan.model.objective(out, batch.targets))
+        moving.precision.backward(losses["loss"] / settings.accumulate)
+        for name, value in losses.items():
+            sums[name] = sums.get(name, 0) + value.detach() / settings.accumulate
+    if not sums:
+        return {}, stopping
+
+    run.team.average_gradients(list(optim.trained(moving.optimiser)))
+    moving.precision.unscale(moving.optimiser)
+    sums["gradient"] = optim.clip_gradients(moving.optimiser, settings.clip)
+    sums["stopping"] = torch.tensor(float(stopping), device=run.team.device)
+    # All that the processor wants to know of a step comes over in one piece.
+    report = dict(zip(sums, run.team.mean(torch.stack(list(sums.values()))).tolist(), strict=True))
+    stopping = report.pop("stopping") > 0
+    check_finite(report, paths, run)
+    moving.precision.step(moving.optimiser)
+    moving.optimiser.zero_grad(set_to_none=True)
+    if moving.ema is not None:
+        moving.ema.update(moving.net)
+    return report, stopping
+
+
+def check_finite(report: dict[str, float], paths: list[str], run: Run) -> None:
+    """Stop before a step that would spoil the weights.
+
+    A scaled gradient that overflows is no reason: float16's scale is lowered and the step left out.
+    """
+    bad = [name for name, value in report.items() if not math.isfinite(value)]
+    if run.moving.precision.scaled and bad == ["gradient"]:
+        return
+    if bad:
+        note = run.plan.out / "not_finite.txt"
+        write_text(note, "\n".join(paths) + "\n")
+        raise DivergenceError(
+            f"the {bad[0]} of iteration {run.moving.progress.iteration + 1} is not finite; its images: "
+            + ", ".join(paths[:4])
+            + (f" and {len(paths) - 4} more in {note}" if len(paths) > 4 else ""),
+            hint="look at them, or lower train.lr; last.safetensors and best.safetensors are from before",
+        )

@@ -1,0 +1,237 @@
+"""Everything that a run is made of, built from its settings: what the loop then moves."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from boxwright.data.augment import Augment
+from boxwright.data.classes import with_classes
+from boxwright.data.prepare import Preparer, decoded_bytes
+from boxwright.data.records import Dataset
+from boxwright.errors import InputError
+from boxwright.model import Model, create
+from boxwright.recipes import find
+from boxwright.training import loader, optim, state
+from boxwright.training.distributed import Team
+from boxwright.training.ema import Ema
+from boxwright.training.loader import Loaded
+from boxwright.training.precision import Precision
+from boxwright.training.settings import TrainSettings
+from boxwright.training.validate import hold_out
+from boxwright.training.workers import Pool, automatic_workers
+
+CACHE_BYTES = 1e9
+OVERFIT_ITERATIONS = 200
+HELD_OUT = 0.15
+"""The part of the training images that validates where no other images do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done, before anything is built.
+
+    Attributes:
+        model: the detector; its weights are trained in place.
+        train, val: images with the model's classes.
+        settings: how.
+        augment: how images are varied.
+        out: the run's folder.
+    """
+
+    model: Model
+    train: Dataset
+    val: Dataset
+    settings: TrainSettings
+    augment: Augment
+    out: Path
+
+    @property
+    def images_per_iteration(self) -> int:
+        """Images that one step of the optimiser sees."""
+        return self.settings.batch * self.settings.accumulate
+
+    @property
+    def total(self) -> int:
+        """Iterations of the whole run."""
+        images = self.settings.epochs * len(self.train)
+        return self.settings.iterations or math.ceil(images / self.images_per_iteration)
+
+    def epoch(self, iteration: int) -> float:
+        """Passes over the training images after so many iterations."""
+        return iteration * self.images_per_iteration / len(self.train)
+
+    def validates(self, iteration: int) -> bool:
+        """Whether a validation follows this iteration: each `eval_every` epochs and at the end."""
+        every = self.settings.eval_every
+        passed = int(self.epoch(iteration) / every) > int(self.epoch(iteration - 1) / every)
+        return iteration > 0 and (passed or iteration == self.total)
+
+    def facts(self) -> dict[str, Any]:
+        """What a continuation must agree on."""
+        return state.facts(self.settings, self.augment, self.model.manifest, self.train, self.val)
+
+
+def plan(
+    model: Model | str,
+    dataset: Dataset,
+    val: Dataset | None,
+    out: Path,
+    settings: TrainSettings | None,
+    augment: Augment | None,
+    *,
+    overfit: bool = False,
+) -> Plan:
+    """Put the parts of a run together; `boxwright.training.loop.train` says what they are.
+
+    Raises:
+        InputError: images with classes that the model lacks, or none at all.
+    """
+    if isinstance(model, str):
+        model = create(model, classes=dataset.classes, ids=dataset.ids)
+    manifest = model.manifest
+    settings = find(manifest.recipe).train if settings is None else settings
+    augment = find(manifest.recipe).augment if augment is None else augment
+    if val is None and not overfit:
+        dataset, val = hold_out(dataset, HELD_OUT, settings.seed)
+    dataset = with_classes(dataset, manifest.classes, manifest.ids)
+    val = with_classes(val or dataset, manifest.classes, manifest.ids)
+    for part, name in ((dataset, "train on"), (val, "validate with")):
+        if not part.samples:
+            raise InputError(f"no images to {name}", path=part.root)
+    if overfit:
+        dataset, settings, augment = _one_batch(dataset, settings)
+        val = dataset
+    return Plan(model, dataset, val, settings, augment, out)
+
+
+def _one_batch(dataset: Dataset, settings: TrainSettings) -> tuple[Dataset, TrainSettings, Augment]:
+    """The first batch as a data set of its own, unvaried: a detector that works learns it by heart."""
+    first = loader.order(len(dataset), settings.seed, 0)[: settings.batch].tolist()
+    changed = replace(
+        settings,
+        batch=len(first),
+        accumulate=1,
+        iterations=settings.iterations or OVERFIT_ITERATIONS,
+        eval_every=max(1, (settings.iterations or OVERFIT_ITERATIONS) // 4),
+        ema=0.0,
+        patience=0,
+    )
+    return dataset.subset(sorted(first)), changed, Augment()
+
+
+class Run:
+    """A plan with its moving parts; a context manager that ends its processes.
+
+    Attributes:
+        plan: what is to be done.
+        team: this process among others.
+        moving: network, optimiser, EMA, precision and progress: what `last` holds.
+        frozen: what of the network is not trained.
+        broken: files that could not be read, with the reason.
+    """
+
+    def __init__(self, plan: Plan, team: Team) -> None:
+        settings = plan.settings
+        if settings.threads and team.device.type == "cpu":
+            torch.set_num_threads(settings.threads)
+        torch.manual_seed(settings.seed)
+        self.plan, self.team = plan, team
+        layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+        net = plan.model.net.to(team.device, memory_format=layout)  # type: ignore[call-overload]
+        self.frozen = optim.freeze(net, settings.freeze, norms=settings.freeze_norms or team.world > 1)
+        self.moving = state.Moving(
+            net=net,
+            optimiser=optim.build_optimiser(net, settings),
+            ema=Ema(net, settings.ema, settings.ema_ramp) if settings.ema else None,
+            precision=Precision(team.device, settings.amp),
+            progress=state.Progress(),
+        )
+        self.broken: dict[str, str] = {}
+        self.workers = settings.workers
+        if self.workers < 0:
+            self.workers = automatic_workers(_cores() // team.world)
+        self._stack = ExitStack()
+        self._stream = loader.Stream(
+            plan.train.samples, plan.augment, settings.seed, settings.batch, team.rank, team.world
+        )
+
+    def __enter__(self) -> Run:
+        images = (*self.plan.train.samples, *self.plan.val.samples)
+        fits = decoded_bytes(images) * max(1, self.workers) < CACHE_BYTES
+        preparer = Preparer(
+            self.plan.model.preprocess, self.plan.augment, cache=self.plan.settings.cache and fits
+        )
+        self.pool = self._stack.enter_context(Pool(preparer, self.workers))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def place(self) -> int:
+        """How far the schedule is, in iterations; the plan's total when the run is over."""
+        progress, minutes, total = self.moving.progress, self.plan.settings.minutes, self.plan.total
+        if not minutes:
+            return progress.iteration
+        (seconds,) = self.team.agree(progress.seconds)
+        return min(total, max(progress.iteration, int(total * seconds / (60 * minutes))))
+
+    @property
+    def best_net(self) -> torch.nn.Module:
+        """The weights that are validated and kept: the EMA's where there is one."""
+        return self.moving.ema.net if self.moving.ema else self.moving.net
+
+    def batches(self) -> Iterator[Loaded]:
+        """Training batches from where the run stands to its end."""
+        steps = self.plan.settings.accumulate
+        start, stop = self.moving.progress.iteration * steps, self.plan.total * steps
+        return self._load(self._stream.batches(start, stop))
+
+    def validation_batches(self) -> Iterator[Loaded]:
+        """Every validation image, in order."""
+        return self._load(loader.plain_batches(self.plan.val.samples, self.plan.settings.batch))
+
+    def first_images(self, count: int) -> Loaded:
+        """The first images of the stream, as training sees them."""
+        jobs = [self._stream.job(position) for position in range(count)]
+        return next(self._load(iter([jobs])))
+
+    def _load(self, jobs: Iterator[list[Any]]) -> Iterator[Loaded]:
+        return loader.load(
+            self.pool,
+            jobs,
+            ahead=2 * self.workers,
+            policy=self.plan.settings.bad_images,
+            multiple=self.plan.model.preprocess.pad_multiple,
+        )
+
+    def described(self) -> dict[str, Any]:
+        """What `run.json` says of it."""
+        plan = self.plan
+        return {
+            "model": plan.model.manifest.recipe,
+            "model_settings": dict(plan.model.manifest.settings),
+            "train": asdict(plan.settings),
+            "augment": asdict(plan.augment),
+            "classes": plan.model.classes,
+            "data": str(plan.train.root),
+            "images": {"train": len(plan.train), "val": len(plan.val)},
+            "iterations": plan.total,
+            "workers": self.workers,
+            "processes": self.team.world,
+            "device": str(self.team.device),
+            "threads": torch.get_num_threads(),
+        }
+
+
+def _cores() -> int:
+    """Cores that this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,68 @@
+"""The ways a run ends before its time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, TypeVar
+
+from boxwright.errors import InputError
+
+Item = TypeVar("Item")
+
+
+class DivergenceError(InputError):
+    """A loss or gradient is not finite: the run cannot go on with these settings or this data."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The run was asked to stop, has saved `last`, and can go on; its text says how."""
+
+
+class StopRequest:
+    """Notes Ctrl-C and SIGTERM instead of raising, so that the batch at hand is finished.
+
+    A second Ctrl-C is not noted but raised at once. In threads other than the main one, which cannot handle
+    signals, nothing is noted.
+
+    Attributes:
+        asked: whether a signal has come.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._old: dict[int, Any] = {}
+
+    def __enter__(self) -> StopRequest:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._old[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+        self._old = {}
+
+    def watch(self, items: Iterator[Item]) -> Iterator[Item]:
+        """Pass items through until a signal has come.
+
+        Raises:
+            Interrupted: it has.
+        """
+        for item in items:
+            if self.asked:
+                raise Interrupted("stopped during a validation")
+            yield item
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if self.asked:
+            self.__exit__()
+            raise KeyboardInterrupt
+        self.asked = True
+        # Written past Python's buffers, which a signal may have found half way through a line.
+        text = b"\nfinishing the batch and saving; press Ctrl-C again to drop what is not saved\n"
+        os.write(2, text)

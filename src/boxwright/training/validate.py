@@ -1,0 +1,159 @@
+"""Losses, detections and COCO's numbers of a data set, from one forward pass of each image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from boxwright.data.records import Dataset
+from boxwright.errors import InputError
+from boxwright.evaluate.coco import coco_metrics
+from boxwright.manifest import Manifest
+from boxwright.results import Result
+from boxwright.training.loader import Loaded
+from boxwright.types import Batch, Detections, Losses, Targets
+
+if TYPE_CHECKING:
+    from boxwright.training.setup import Run
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What one pass over the validation images gave.
+
+    Attributes:
+        results: one per image, in the data set's order; images that could not be read have none in them.
+        losses: means over images, by part, and their sum as "loss".
+        metrics: COCO's twelve numbers by name.
+        broken: files that could not be read, with the reason.
+    """
+
+    results: tuple[Result, ...]
+    losses: dict[str, float]
+    metrics: dict[str, float]
+    broken: dict[str, str]
+
+
+@torch.inference_mode()
+def validate(run: Run, loaded: Iterator[Loaded]) -> Validation:
+    """Measure the weights that a run would keep on its validation images.
+
+    Args:
+        run: its `best_net` is put into evaluation mode and left there.
+        loaded: the images, in order.
+
+    Raises:
+        InputError: an image could not be read and the loader's policy is "error".
+    """
+    model, dataset, precision = run.plan.model, run.plan.val, run.moving.precision
+    net = run.best_net.eval()
+    results: dict[int, Result] = {}
+    sums: dict[str, float] = {}
+    broken: dict[str, str] = {}
+    for part in loaded:
+        broken |= {one.path: one.reason for one in part.broken}
+        if part.batch is None:
+            continue
+        batch = to_device(part.batch, precision.device, channels_last=run.plan.settings.channels_last)
+        with precision.autocast():
+            out = net(batch.images, batch.sizes)
+        for name, value in named(model.objective(out, batch.targets)).items():
+            sums[name] = sums.get(name, 0.0) + float(value) * len(part.indices)
+        found = as_results(model.decoder(out, batch.sizes), part, model.manifest)
+        results |= dict(zip(part.indices, found, strict=True))
+    everything = tuple(
+        results[i] if i in results else _nothing(sample.size or (1, 1)) for i, sample in enumerate(dataset)
+    )
+    return Validation(
+        results=everything,
+        losses={name: value / max(1, len(results)) for name, value in sums.items()},
+        metrics=coco_metrics(dataset, everything).numbers(),
+        broken=broken,
+    )
+
+
+def named(losses: Losses) -> dict[str, Float[Tensor, ""]]:
+    """The losses by name, their sum first."""
+    parts = {field.name: getattr(losses, field.name) for field in fields(losses)}
+    return {"loss": losses.total, **parts}
+
+
+def to_device(batch: Batch, device: torch.device, *, channels_last: bool) -> Batch:
+    """The batch where the network is; copies to a GPU run beside what it computes."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    if device.type != "cuda":
+        return replace(batch, images=batch.images.to(device, memory_format=layout))
+
+    def move(value: Tensor) -> Tensor:
+        return value.pin_memory().to(device, non_blocking=True)
+
+    targets = Targets(*(move(getattr(batch.targets, field.name)) for field in fields(Targets)))
+    images = move(batch.images).contiguous(memory_format=layout)
+    return Batch(images, move(batch.sizes), targets, batch.paths)
+
+
+def as_results(found: Detections, loaded: Loaded, manifest: Manifest) -> list[Result]:
+    """Every valid detection, whatever its score, in the pixels of the images' own files."""
+    if loaded.batch is None:
+        return []
+    boxes, scores, labels, valid = (
+        part.cpu().numpy() for part in (found.boxes, found.scores, found.labels, found.valid)
+    )
+    ids = np.array(manifest.ids, np.int64)
+    results = []
+    for row, (height, width) in enumerate(loaded.originals):
+        tall, wide = (int(side) for side in loaded.batch.sizes[row])
+        extent = np.array([width, height] * 2, np.float32)
+        index = labels[row][valid[row]]
+        results.append(
+            Result(
+                boxes=np.clip(
+                    boxes[row][valid[row]] * (extent / np.array([wide, tall] * 2, np.float32)), 0, extent
+                ),
+                scores=scores[row][valid[row]],
+                labels=ids[index],
+                index=index,
+                names=tuple(manifest.classes[i] for i in index),
+                size=(height, width),
+            )
+        )
+    return results
+
+
+def _nothing(size: tuple[int, int]) -> Result:
+    none = np.zeros(0, np.int64)
+    return Result(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), none, none, (), size)
+
+
+def hold_out(dataset: Dataset, part: float, seed: int) -> tuple[Dataset, Dataset]:
+    """Take a random part of a data set away for validation.
+
+    Args:
+        dataset: at least two images.
+        part: how much of it, in (0, 1); at least one image goes, and at least one stays.
+        seed: the same seed takes the same images.
+
+    Returns:
+        What stays, and what was taken, each in the data set's order.
+
+    Raises:
+        InputError: fewer than two images, or a part that is none.
+    """
+    if not 0 < part < 1:
+        raise InputError(f"a validation part of {part} is not between 0 and 1")
+    if len(dataset) < 2:
+        raise InputError(
+            f"{len(dataset)} image cannot be split into training and validation",
+            path=dataset.root,
+            hint="add images, or give a data set with splits train and val",
+        )
+    count = min(max(1, round(part * len(dataset))), len(dataset) - 1)
+    taken = set(np.random.default_rng(seed).permutation(len(dataset))[:count].tolist())
+    rest = [i for i in range(len(dataset)) if i not in taken]
+    return replace(dataset.subset(rest), split="train"), replace(dataset.subset(sorted(taken)), split="val")
