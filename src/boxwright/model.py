@@ -194,8 +194,9 @@ def rebuild(file: ModelFile, path: Path) -> Model:
     manifest = file.manifest
     settings = changed_settings(find(manifest.recipe).settings, manifest.settings)
     model = assemble(manifest.recipe, manifest.classes, settings, manifest.ids)
-    state = {name: torch.from_numpy(array) for name, array in file.tensors.items()}
-    copy_strictly(model.net, state, path)
+    # A `last` to resume from also holds the optimiser and the like, under names that begin with "training.".
+    own = {name: array for name, array in file.tensors.items() if not name.startswith("training.")}
+    copy_strictly(model.net, {name: torch.from_numpy(array) for name, array in own.items()}, path)
     model.net.eval()
     parts = Parts(model.net, model.objective, model.decoder, manifest.preprocess)
     return Model(parts, manifest)
