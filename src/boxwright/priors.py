@@ -122,6 +122,6 @@ class GridPriors:
         self, boxes: Float[Tensor, "1 prior 4"], sizes: Int[Tensor, "batch 2"]
     ) -> Bool[Tensor, "batch prior"]:
         if self.padding_is_image:
-            return torch.ones(len(sizes), boxes.shape[1], dtype=torch.bool, device=boxes.device)
+            return torch.ones(sizes.shape[0], boxes.shape[1], dtype=torch.bool, device=boxes.device)
         centres = (boxes[..., :2] + boxes[..., 2:]) / 2
         return (centres < sizes.flip(-1)[:, None]).all(-1)
