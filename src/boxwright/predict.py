@@ -211,7 +211,7 @@ def _read(source: Any, preprocess: Preprocess, keep: bool) -> _Ready | InputErro
     """Decode and preprocess; an error is returned, to be raised or skipped in its turn."""
     path = Path(source) if isinstance(source, str | Path) else None
     try:
-        image = _pixels(source)
+        image = to_pixels(source)
     except InputError as error:
         return error
     size = image.shape[:2] if image.dtype == np.uint8 else image.shape[1:]
@@ -219,7 +219,7 @@ def _read(source: Any, preprocess: Preprocess, keep: bool) -> _Ready | InputErro
     return _Ready(preprocess(image), (size[0], size[1]), path, kept)
 
 
-def _pixels(source: Any) -> UInt8[np.ndarray, "height width 3"] | Float32[np.ndarray, "3 height width"]:
+def to_pixels(source: Any) -> UInt8[np.ndarray, "height width 3"] | Float32[np.ndarray, "3 height width"]:
     """The upright RGB image, as bytes or, where floats were given, as floats."""
     if isinstance(source, str | Path):
         return read_image(source)

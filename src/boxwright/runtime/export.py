@@ -1,0 +1,215 @@
+"""From torch to one ONNX file with everything inside, held against eager torch before it is written."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from boxwright.decode import Decoder
+from boxwright.errors import InputError
+from boxwright.files import write_bytes
+from boxwright.manifest import KEY
+from boxwright.model import Model, TorchEngine
+from boxwright.runtime.onnx import BLANK, INPUTS, OUTPUTS, OnnxEngine, seal
+from boxwright.runtime.parity import Parity, Tolerance, compare
+
+OPSET = 18
+"""Of 2022: read by every ONNX Runtime and OpenVINO of the last years."""
+
+_HALF = Tolerance(box=2.0, score=0.02, edge=0.05)
+_PROTOBUF_LIMIT = 2**31
+
+
+class ParityError(RuntimeError):
+    """The exported graph does not say what the model says; nothing was written."""
+
+    def __init__(self, parity: Parity) -> None:
+        self.parity = parity
+        super().__init__(f"the exported graph differs from the model: {parity}")
+
+
+def export_onnx(model: Model, path: str | Path, *, images: Sequence[Any], half: bool = False) -> Parity:
+    """Write a model as ONNX with preprocessing settings, class names and NMS inside, for any batch.
+
+    Before the file appears, its detections are compared with eager torch's on `images` and on an empty
+    picture, one by one and in batches of three. With `half`, the graph is compared twice: exactly before its
+    weights are rounded, and within 2 px and 0.02 of score afterwards.
+
+    Args:
+        model: what to export; it stays as it is.
+        path: the `.onnx` file.
+        images: real pictures, of any kind that `predict` takes.
+        half: store weights as 16-bit floats: half the size, the same speed (they are widened when loaded).
+
+    Returns:
+        what the comparison found, for the file as written.
+
+    Raises:
+        ParityError: the detections differ.
+        InputError: onnx is not installed, an image cannot be read, the file cannot be written, the model
+            takes inputs of any size.
+    """
+    preprocess = model.preprocess
+    if preprocess.mode != "stretch":
+        raise InputError(
+            f"{model.manifest.recipe} takes inputs of any size", hint="export one of a fixed size"
+        )
+    net = copy.deepcopy(model.net).cpu().float().eval()
+    eager = TorchEngine(net, model.decoder)
+    grey = np.full((48, 64, 3), 128, np.uint8)
+    pictures = [preprocess(picture) for picture in (*_decoded(images), grey)]
+
+    proto = _translate(net, model.decoder, preprocess.size)
+    for key, text in ((KEY, model.manifest.to_json()), ("sha256", BLANK)):
+        proto.metadata_props.add(key=key, value=text)
+    for narrow, tolerance in ((False, Tolerance()), (True, _HALF))[: 1 + half]:
+        if narrow:
+            _narrow(proto)
+        if proto.ByteSize() >= _PROTOBUF_LIMIT:
+            raise InputError(
+                "the model is larger than the 2 GB that one ONNX file holds", hint="use half=True"
+            )
+        content = seal(proto.SerializeToString(deterministic=True))
+        engine = OnnxEngine(content)
+        parity = compare(eager, engine, pictures, multiple=preprocess.pad_multiple, tolerance=tolerance)
+        if not parity.holds:
+            raise ParityError(parity)
+    write_bytes(Path(path), content)
+    return parity
+
+
+class _Graph(nn.Module):
+    """Network and decoder as one function of plain tensors."""
+
+    def __init__(self, net: nn.Module, decoder: Decoder) -> None:
+        super().__init__()
+        self.net, self.decoder = net, decoder
+
+    def forward(self, images: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        found = self.decoder(self.net(images, sizes), sizes)
+        return found.boxes, found.scores, found.labels, found.valid
+
+
+def _translate(net: nn.Module, decoder: Decoder, size: tuple[int, int]) -> Any:
+    """The ONNX protobuf, without what the exporter says of its own work (it names files of this machine)."""
+    batch = torch.export.Dim("batch", min=1, max=1 << 16)
+    example = (torch.zeros(2, 3, *size), torch.tensor([size, size]))
+    table: dict[Callable[..., Any], Callable[..., Any]] = {torch.ops.boxwright.nms.default: _nms_in_onnx()}
+    with _quiet(), torch.no_grad():
+        # Captured here and not by torch.onnx.export, which falls back to a fixed batch without a word.
+        captured = torch.export.export(
+            _Graph(net, decoder), example, dynamic_shapes={name: {0: batch} for name in INPUTS}
+        )
+        program = torch.onnx.export(
+            captured,
+            dynamo=True,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=INPUTS,
+            output_names=OUTPUTS,
+            custom_translation_table=table,
+        )
+    if program is None:
+        raise RuntimeError("torch.onnx.export returned nothing")
+    proto = program.model_proto
+    proto.ClearField("metadata_props")
+    proto.producer_name = "boxwright"
+    graph = proto.graph
+    graph.ClearField("metadata_props")
+    for entry in (*graph.node, *graph.input, *graph.output, *graph.initializer):
+        entry.ClearField("metadata_props")
+        entry.ClearField("doc_string")
+    graph.ClearField("value_info")
+    return proto
+
+
+def _nms_in_onnx() -> Callable[..., Any]:
+    """`boxwright::nms` in ONNX's operators.
+
+    NonMaxSuppression never compares boxes of different classes, so each group becomes a class in which the
+    others' scores are -inf. (The usual trick, moving each class's boxes far away from the others', rounds
+    coordinates and so changes IoUs in float32.) What it keeps comes class by class and is put back into the
+    order of scores by TopK, which like the operator takes the lower index first among equals.
+    """
+    try:
+        from onnxscript import opset18 as op
+    except ImportError as error:
+        raise InputError(
+            "exporting needs onnx and onnxscript", hint='pip install "boxwright[export]"'
+        ) from error
+
+    def nms(boxes: Any, scores: Any, groups: Any, iou: float, k: int) -> Any:
+        nothing = op.Constant(value_float=float("-inf"))
+        # A corner on the wrong side makes a box without area; ONNX would take it as the other corner.
+        low = op.Slice(boxes, [0], [2], [2])
+        upright = op.Concat(low, op.Max(low, op.Slice(boxes, [2], [4], [2])), axis=-1)
+        classes = op.Unsqueeze(op.Range(0, op.Add(op.ReduceMax(groups, keepdims=0), 1), 1), [0, 2])
+        by_class = op.Where(op.Equal(op.Unsqueeze(groups, [1]), classes), op.Unsqueeze(scores, [1]), nothing)
+        kept = op.NonMaxSuppression(
+            upright,
+            by_class,
+            op.Constant(value_ints=[k]),
+            op.Constant(value_floats=[iou]),
+            op.Constant(value_floats=[float(np.finfo(np.float32).min)]),  # only above this: -inf never
+        )
+        # Rows of (image, class, box): mark the boxes that stay.
+        places = op.Gather(kept, [0, 2], axis=1)
+        ones = op.Expand(op.Constant(value_float=1.0), op.Shape(places, start=0, end=1))
+        marks = op.ScatterND(op.Expand(op.Constant(value_float=0.0), op.Shape(scores)), places, ones)
+        left = op.Where(op.Greater(marks, 0.0), scores, nothing)
+        count = op.Min(op.Constant(value_ints=[k]), op.Shape(scores, start=1, end=2))
+        best, index = op.TopK(left, count, axis=1)
+        index = op.Where(op.Greater(best, nothing), index, op.Constant(value_int=-1))
+        short = op.Sub(op.Constant(value_ints=[k]), count)
+        return op.Pad(index, op.Concat(op.Constant(value_ints=[0, 0, 0]), short, axis=0), -1)
+
+    return nms
+
+
+def _narrow(proto: Any) -> None:
+    """Store the large float32 weights as float16, each behind a Cast that runtimes fold when they load."""
+    import onnx
+    from onnx import numpy_helper
+
+    casts = []
+    for entry in proto.graph.initializer:
+        if entry.data_type != onnx.TensorProto.FLOAT or len(entry.dims) < 2:
+            continue
+        name, whole = entry.name, numpy_helper.to_array(entry)
+        if np.abs(whole).max(initial=0) > np.finfo(np.float16).max:
+            continue
+        entry.CopyFrom(numpy_helper.from_array(whole.astype(np.float16), f"{name}.half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *proto.graph.node]
+    proto.graph.ClearField("node")
+    proto.graph.node.extend(nodes)
+
+
+def _decoded(images: Sequence[Any]) -> Iterator[np.ndarray]:
+    from boxwright.predict import to_pixels
+
+    for image in images:
+        yield to_pixels(image)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's remarks on its own internals from the screen."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,173 @@
+"""An exported graph in ONNX Runtime: detection in an environment without torch.
+
+The file is one ONNX model whose metadata holds the manifest ("boxwright") and a digest ("sha256") of the
+whole file with the digest itself read as 64 zeros, as in a `.safetensors` checkpoint. Its inputs are `images`
+[batch, 3, height, width], normalised, and `sizes` [batch, 2]; its outputs `boxes`, `scores`, `labels` and
+`valid`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+
+from boxwright.errors import InputError
+from boxwright.manifest import KEY, Manifest
+from boxwright.predict import Predictor
+from boxwright.preprocess import Preprocess
+from boxwright.results import Result
+
+INPUTS = ("images", "sizes")
+OUTPUTS = ("boxes", "scores", "labels", "valid")
+BLANK = "0" * 64
+"""What stands in the place of the digest while it is taken."""
+
+# The metadata entry as protobuf lays it out: field 1, six bytes; field 2, 64 bytes.
+_SEAL = b"\x0a\x06sha256\x12\x40"
+_DAMAGED = "copy or download it again"
+
+
+class OnnxEngine:
+    """ONNX Runtime on the CPU.
+
+    Args:
+        source: the file, or its content.
+        threads: how many it may use; None is all cores.
+
+    Raises:
+        InputError: not an ONNX file, a damaged one, or one that `boxwright export` did not write.
+    """
+
+    def __init__(self, source: str | Path | bytes, threads: int | None = None) -> None:
+        path = None if isinstance(source, bytes) else Path(source)
+        content = source if isinstance(source, bytes) else _read(Path(source))
+        verify(content, path)
+        self._session = _session(content, threads, path)
+        metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+        self.manifest = Manifest.from_json(metadata[KEY], path=path)
+        self._inputs = {entry.name for entry in self._session.get_inputs()}
+
+    def run(
+        self, images: Float32[np.ndarray, "batch 3 height width"], sizes: Int64[np.ndarray, "batch 2"]
+    ) -> tuple[
+        Float32[np.ndarray, "batch det 4"],
+        Float32[np.ndarray, "batch det"],
+        Int64[np.ndarray, "batch det"],
+        Bool[np.ndarray, "batch det"],
+    ]:
+        """Detections of a normalised batch, in its own pixels, best score first."""
+        fed = {
+            name: value for name, value in zip(INPUTS, (images, sizes), strict=True) if name in self._inputs
+        }
+        boxes, scores, labels, valid = self._session.run(list(OUTPUTS), fed)
+        return boxes, scores, labels, valid
+
+
+class OnnxModel:
+    """A model whose network runs in ONNX Runtime; acts as `boxwright.model.Model` where it predicts.
+
+    Args:
+        engine: the graph.
+    """
+
+    def __init__(self, engine: OnnxEngine) -> None:
+        self.engine = engine
+
+    @property
+    def manifest(self) -> Manifest:
+        """What travels with the weights."""
+        return self.engine.manifest
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """Image to network input."""
+        return self.manifest.preprocess
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of the network's columns."""
+        return self.manifest.classes
+
+    def predict(self, images: Any, score: float | None = None) -> list[Result]:
+        """Detect on images; see `boxwright.predict.Predictor.predict`."""
+        return self.predictor().predict(images, score)
+
+    def predictor(self) -> Predictor:
+        """The front of this model that also streams a folder with flat memory."""
+        return Predictor(self.engine, self.manifest)
+
+
+def load(path: str | Path, *, threads: int | None = None) -> OnnxModel:
+    """Open a graph that `boxwright export` wrote.
+
+    Args:
+        path: the `.onnx` file.
+        threads: how many ONNX Runtime may use; None is all cores.
+
+    Raises:
+        InputError: missing, damaged, or not ours.
+    """
+    return OnnxModel(OnnxEngine(path, threads))
+
+
+def seal(content: bytes) -> bytes:
+    """Put the digest in the place of the zeros under "sha256"."""
+    blank = _SEAL + BLANK.encode()
+    if blank not in content:
+        raise ValueError(f"the metadata has no sha256 of {BLANK}")
+    before, _, after = content.rpartition(blank)
+    return before + _SEAL + hashlib.sha256(content).hexdigest().encode() + after
+
+
+def verify(content: bytes, path: Path | None) -> None:
+    """Raise unless `content` is, to the byte, what `seal` returned.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not content:
+        raise InputError("is empty", path=path, hint=_DAMAGED)
+    at = content.rfind(_SEAL) + len(_SEAL)
+    if at < len(_SEAL):
+        raise InputError(
+            "is no ONNX model made by boxwright, or a part of one",
+            path=path,
+            hint="make it with boxwright export",
+        )
+    digest = hashlib.sha256(memoryview(content)[:at])
+    digest.update(BLANK.encode())
+    digest.update(memoryview(content)[at + len(BLANK) :])
+    if digest.hexdigest().encode() != content[at : at + len(BLANK)]:
+        raise InputError("is damaged: its contents do not match its sha256", path=path, hint=_DAMAGED)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"cannot be read ({error.strerror or error})", path=path, hint="check the path of the model file"
+        ) from error
+
+
+def _session(content: bytes, threads: int | None, path: Path | None) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common base but this
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"ONNX Runtime cannot open it ({reason})",
+            path=path,
+            hint="update onnxruntime, or export it again",
+        ) from error
