@@ -1,4 +1,4 @@
-"""Data sets: records, readers and writers of four formats, the doctor, augmentation and the embedded scenes."""
+"""Data sets: records, readers and writers of four formats, the doctor, augmentation embedded scenes."""
 
 from __future__ import annotations
 

@@ -1,26 +1,28 @@
-"""COCO: one JSON file for each split, with images, annotations and categories.
+"""Reads COCO: one JSON file for each split, with images, annotations and categories.
 
-Boxes are [x, y, width, height] in the file. Categories keep the file's order and ids; whatever else the file says
-(licences, segmentations, areas, any further key) is kept and written back.
+Boxes are [x, y, width, height] in the file. Categories keep the file's order and ids; whatever else the file
+says (licences, segmentations, areas, any further key) is kept for writing.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from boxwright.data.findings import finding
-from boxwright.data.paths import DataFolder, UnsafePath
-from boxwright.data.reading import Objects, number, read_text, size_of, split_names, whole
+from boxwright.data.paths import DataFolder, UnsafePathError
+from boxwright.data.reading import Objects, number, read_text, size_of, split_names
 from boxwright.data.records import Dataset, Report, Sample
 
-_PREFIX = "instances_"
+PREFIX = "instances_"
 _UNSPLIT = {"instances", "annotations", "default", "all", "coco", "_annotations.coco", "dataset", "labels"}
-_IMAGE_KEYS = frozenset({"id", "file_name", "width", "height"})
-_OBJECT_KEYS = frozenset(
+CONTENT_KEYS = frozenset({"images", "annotations", "categories"})
+IMAGE_KEYS = frozenset({"id", "file_name", "width", "height"})
+OBJECT_KEYS = frozenset(
     {"id", "image_id", "category_id", "bbox", "area", "iscrowd", "difficult", "segmentation"}
 )
 
@@ -35,8 +37,8 @@ def read(source: Path, split: str, report: Report) -> Dataset:
     """Read one split: a JSON file and the images it names.
 
     Args:
-        source: a JSON file, or a folder with `annotations/instances_SPLIT.json` (or SPLIT/_annotations.coco.json,
-            or JSON files beside the images).
+        source: a JSON file, or a folder with `annotations/instances_SPLIT.json`,
+            `SPLIT/_annotations.coco.json`, or JSON files beside the images.
         split: one of `splits(source)`, or "" where there are none.
         report: takes what is wrong; the image or the object is then left out.
     """
@@ -48,9 +50,7 @@ def read(source: Path, split: str, report: Report) -> Dataset:
     if content is None:
         return Dataset((), (), (), folder.root, split, "coco")
     names, extras = _categories(content["categories"], file, report)
-    info = {
-        key: value for key, value in content.items() if key not in ("images", "annotations", "categories")
-    }
+    info = {key: value for key, value in content.items() if key not in CONTENT_KEYS}
     if any(extras.values()):
         info["categories"] = extras
     images = _images(content["images"], file, folder, split, report)
@@ -75,7 +75,7 @@ def _layout(source: Path) -> tuple[Path, dict[str, Path]] | None:
         return None
     for folder in (source / "annotations", source):
         files = sorted(folder.glob("*.json"))
-        instances = [file for file in files if file.stem.startswith(_PREFIX)]
+        instances = [file for file in files if file.stem.startswith(PREFIX)]
         known = [file for file in files if _split_name(file) in _SPLITTING or file.stem in _UNSPLIT]
         # A single JSON file is taken for COCO whatever its name; among many, only names that say so.
         chosen = instances or known or (files if len(files) == 1 else [])
@@ -90,7 +90,7 @@ _SPLITTING = frozenset({"train", "val", "valid", "validation", "test", "trainval
 
 def _split_name(file: Path) -> str:
     """What the file itself calls its split; "" if nothing does."""
-    name = file.stem.removeprefix(_PREFIX)
+    name = file.stem.removeprefix(PREFIX)
     if name not in _UNSPLIT:
         return name
     return "" if file.parent.name not in _SPLITTING else file.parent.name
@@ -117,7 +117,7 @@ def _content(file: Path, report: Report) -> dict[str, Any] | None:
     if not isinstance(content, dict):
         report(finding("json-shape", file, "", f"holds a {type(content).__name__}, not a COCO object"))
         return None
-    for key in ("images", "annotations", "categories"):
+    for key in sorted(CONTENT_KEYS):
         if not isinstance(content.get(key), list):
             what = "has no list" if key not in content else "has something else than a list under"
             report(finding("json-shape", file, "", f'{what} "{key}": not a COCO data set'))
@@ -129,6 +129,14 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, (int, str)) and not isinstance(value, bool)
 
 
+def _is_text(value: Any) -> bool:
+    """Whether this is a text that any file can hold: JSON can also hold halves of characters."""
+    try:
+        return isinstance(value, str) and bool(value.encode())
+    except UnicodeEncodeError:
+        return False
+
+
 def _categories(
     entries: list[Any], file: Path, report: Report
 ) -> tuple[dict[int, str], dict[int, Mapping[str, Any]]]:
@@ -137,8 +145,8 @@ def _categories(
     extras: dict[int, Mapping[str, Any]] = {}
     for position, entry in enumerate(entries, start=1):
         where = f"category {position}"
-        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"]:
-            report(finding("record-shape", file, where, "has no name"))
+        if not isinstance(entry, dict) or not _is_text(entry.get("name")):
+            report(finding("record-shape", file, where, "has no name that is a text"))
             continue
         identity = entry.get("id")
         if isinstance(identity, bool) or not isinstance(identity, int) or abs(identity) >= 2**63:
@@ -157,7 +165,7 @@ def _categories(
 def _images(
     entries: list[Any], file: Path, folder: DataFolder, split: str, report: Report
 ) -> dict[int | str, tuple[dict[str, Any], Path | None]]:
-    """By image id: the entry and its file; None for a file that is missing, so that its objects are not unknown."""
+    """By image id: the entry and its file, None where it is missing (so that its objects are not unknown)."""
     bases = _bases(file, folder.root, split)
     found: dict[int | str, tuple[dict[str, Any], Path | None]] = {}
     seen: set[Path] = set()
@@ -174,14 +182,13 @@ def _images(
             report(finding("record-shape", file, where, "has no file_name"))
             continue
         try:
-            candidates = [folder.file(name, base) for base in bases]
-        except UnsafePath as error:
+            path = folder.find(name, bases)
+        except UnsafePathError as error:
             report(finding("path-escape", file, where, str(error)))
             continue
-        path = next((candidate for candidate in candidates if candidate.is_file()), None)
         if path is None:
-            tried = ", ".join(str(candidate.parent) for candidate in candidates)
-            report(finding("image-missing", file, where, f"{name!r} is in none of {tried}"))
+            tried = ", ".join(map(str, bases))
+            report(finding("image-missing", file, where, f"{name!r:.80} is in none of {tried}"))
         elif path in seen:
             report(finding("image-duplicate", file, where, f"{name!r} is listed twice"))
         else:
@@ -214,13 +221,13 @@ def _annotations(
             report(finding("record-shape", file, where, "has an id that is neither number nor text"))
         elif identity is not None and identity in seen:
             report(finding("id-duplicate", file, where, f"two annotations have the id {identity!r}"))
-        elif not _is_id(image) or image not in images:
+        elif not isinstance(image, (int, str)) or image not in images:
             report(finding("image-unknown", file, where, f"belongs to image {image!r}, which is not listed"))
         elif isinstance(category, bool) or not isinstance(category, int) or category not in names:
             report(finding("class-unknown", file, where, f"has category {category!r}, which is not listed"))
         else:
             found.setdefault(image, []).append(entry)
-        if _is_id(identity):
+        if isinstance(identity, (int, str)):
             seen.add(identity)
     return found
 
@@ -244,25 +251,30 @@ def _sample(
         if corners is None:
             report(finding("box-shape", file, where, f"has bbox {entry.get('bbox')!r:.80}, not four numbers"))
             continue
+        area = number(entry.get("area"))
         objects.add(
             corners,
             index[entry["category_id"]],
             where=where,
             crowd=bool(entry.get("iscrowd")),
             difficult=bool(entry.get("difficult")),
-            area=number(entry.get("area")),
+            area=area if area is not None and math.isfinite(area) else None,
             mask=entry.get("segmentation") or None,
             object_id=entry.get("id"),
-            attributes={key: value for key, value in entry.items() if key not in _OBJECT_KEYS},
+            attributes={key: value for key, value in entry.items() if key not in OBJECT_KEYS},
         )
-    extra = {key: value for key, value in image.items() if key not in _IMAGE_KEYS}
+    extra = {key: value for key, value in image.items() if key not in IMAGE_KEYS}
     return objects.sample(path, image["id"], extra)
 
 
 def _corners(bbox: Any) -> tuple[float, float, float, float] | None:
-    """xyxy from COCO's xywh. Decimal sums, so that 236.98 + 24.7 is 261.68 and the width comes back as 24.7."""
-    values = [number(value) for value in bbox] if isinstance(bbox, list) and len(bbox) == 4 else [None]
-    if any(value is None for value in values):
+    """The corners, summed as decimals, so that 236.98 + 24.7 is 261.68 and comes back as 24.7."""
+    if not isinstance(bbox, list) or len(bbox) != 4:
         return None
+    values = [value for value in map(number, bbox) if value is not None]
+    if len(values) != 4:
+        return None
+    if not all(map(math.isfinite, values)):
+        return values[0], values[1], values[0] + values[2], values[1] + values[3]
     x, y, width, height = (Decimal(repr(value)) for value in values)
     return float(x), float(y), float(x + width), float(y + height)

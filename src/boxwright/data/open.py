@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from boxwright.data import coco, voc
+import numpy as np
+
+from boxwright.data import coco, tables, voc, yolo
 from boxwright.data.findings import CHECKS
 from boxwright.data.reading import split_rank
 from boxwright.data.records import Dataset, Finding, Report, Sample
-from boxwright.errors import InputError, near
+from boxwright.errors import InputError
 
 Policy = Literal["error", "skip"]
+
+# In the order in which a folder is tried: a data.yaml is the surest sign, a table the weakest.
+_FINDERS = (("yolo", yolo.splits), ("voc", voc.splits), ("coco", coco.splits), ("csv", tables.splits))
 
 
 def splits(path: str | Path) -> tuple[str, ...]:
@@ -31,47 +36,53 @@ def open_dataset(
     """Read a data set in any of the formats.
 
     Args:
-        path: a data-set folder (COCO, Pascal VOC, YOLO or CSV), a folder of loose VOC XML files, a COCO JSON file,
-            a YOLO `data.yaml`, or a CSV file.
-        split: one of `splits(path)`; None for everything, in which an image listed in several splits comes once.
-        policy: what to do about a missing image, an unknown class or the like: "error" stops at the first one,
+        path: a data-set folder (COCO, Pascal VOC, YOLO or CSV), a folder of loose VOC XML files, a COCO JSON
+            file, a YOLO `data.yaml`, or a CSV file.
+        split: one of `splits(path)`; None for everything (an image that is in several splits comes once).
+        policy: what to do about a missing image, an unknown class or the like: "error" stops at the first,
             "skip" leaves out the image or the object and lists it in the data set's `findings`.
         voc_zero_based: the VOC files count pixels from 0, not from 1.
 
     Returns:
-        The images and their objects. Boxes that cannot be trained on (not finite, swapped, of no area, wholly outside)
-        are left out and listed in `findings`, whatever the policy.
+        The images and their objects. Boxes that cannot be trained on (not finite, swapped, of no area, wholly
+        outside) are left out and listed in `findings`, whatever the policy.
 
     Raises:
         InputError: no data set, an unknown split, or files that contradict themselves; names the file.
     """
     path = Path(path)
     kind, names = detect(path)
-    if split is not None and split not in names:
-        there = f"splits there: {', '.join(names)}" if names else "it is not split; leave the split out"
-        raise InputError(f"no split {split!r}", path=path, hint=there)
-    wanted = [split] if split is not None else list(names) or [""]
+    check_split(path, [] if split is None else [split], names)
     parts = []
-    for name in wanted:
+    for name in [split] if split is not None else names or [""]:
         findings: list[Finding] = []
-        report = _strict(findings, policy)
-        part = (
-            voc.read(path, name, report, zero_based=voc_zero_based)
-            if kind == "voc"
-            else READERS[kind](path, name, report)
-        )
+        part = read_split(path, name, stopping(findings, policy), kind=kind, voc_zero_based=voc_zero_based)
         parts.append(replace(part, findings=tuple(findings)))
     dataset = parts[0] if len(parts) == 1 else merged(parts)
     if not dataset.samples:
+        which = f" in split {split!r}" if split else ""
         raise InputError(
-            "has no images" + (f" in split {split!r}" if split else ""),
-            path=path,
-            hint="run boxwright check on it",
+            f"has no images{which}", path=path, hint="boxwright check says what is wrong with it"
         )
     return dataset
 
 
-READERS: dict[str, Callable[[Path, str, Report], Dataset]] = {"coco": coco.read, "voc": voc.read}
+def read_split(
+    path: Path, split: str, report: Report, *, kind: str | None = None, voc_zero_based: bool = False
+) -> Dataset:
+    """Read one split and report everything that is wrong with it, stopping at nothing.
+
+    Args:
+        path: as in `open_dataset`.
+        split: one of `splits(path)`, or "" where there are none.
+        report: takes each finding.
+        kind: the format, if it is known; otherwise it is detected.
+        voc_zero_based: the VOC files count pixels from 0, not from 1.
+    """
+    kind = kind or detect(path)[0]
+    if kind == "voc":
+        return voc.read(path, split, report, zero_based=voc_zero_based)
+    return {"coco": coco.read, "yolo": yolo.read, "csv": tables.read}[kind](path, split, report)
 
 
 def detect(path: Path) -> tuple[str, tuple[str, ...]]:
@@ -83,7 +94,7 @@ def detect(path: Path) -> tuple[str, tuple[str, ...]]:
     if not path.exists():
         raise InputError("does not exist", path=path, hint="give a data-set folder or file")
     try:
-        for kind, finder in (("voc", voc.splits), ("coco", coco.splits)):
+        for kind, finder in _FINDERS:
             names = finder(path)
             if names is not None:
                 return kind, tuple(sorted(names, key=split_rank))
@@ -92,13 +103,21 @@ def detect(path: Path) -> tuple[str, tuple[str, ...]]:
     raise InputError(
         "is no data set that boxwright knows",
         path=path,
-        hint="it looks for data.yaml (YOLO), Annotations/*.xml or *.xml (Pascal VOC), annotations/*.json or *.json "
-        "(COCO), and *.csv",
+        hint="it looks for data.yaml (YOLO), Annotations/*.xml or *.xml (Pascal VOC), "
+        "annotations/*.json or *.json (COCO), and *.csv",
     )
 
 
-def merged(parts: list[Dataset]) -> Dataset:
-    """Several splits as one data set; an image that is in more than one comes once.
+def check_split(path: Path, wanted: Sequence[str], there: Sequence[str]) -> None:
+    """Raise InputError if a split that is wanted is not there, saying which ones are."""
+    for name in wanted:
+        if name not in there:
+            hint = f"splits there: {', '.join(there)}" if there else "it is not split; leave the split out"
+            raise InputError(f"no split {name!r}", path=path, hint=hint)
+
+
+def unified(parts: Sequence[Dataset]) -> list[Dataset]:
+    """The splits of a data set under one list of classes: what any of them lists, in the order of the first.
 
     Raises:
         InputError: the splits give one class id to different names.
@@ -108,52 +127,33 @@ def merged(parts: list[Dataset]) -> Dataset:
         for identity, name in zip(part.ids, part.classes, strict=True):
             if names.setdefault(identity, name) != name:
                 message = f"class {identity} is {names[identity]!r} in one split and {name!r} in another"
-                raise InputError(message, path=part.root, hint="give both splits the same list of classes")
-    position = {identity: index for index, identity in enumerate(names)}
+                raise InputError(message, path=part.root, hint="give all splits the same list of classes")
+    index = {identity: position for position, identity in enumerate(names)}
+    classes, ids = tuple(names.values()), tuple(names)
+    return [
+        part
+        if part.ids == ids
+        else replace(_reindexed(part, [index[identity] for identity in part.ids]), classes=classes, ids=ids)
+        for part in parts
+    ]
+
+
+def merged(parts: Sequence[Dataset]) -> Dataset:
+    """Several splits as one data set; an image that is in more than one comes once."""
+    parts = unified(parts)
     samples: dict[Path, Sample] = {}
-    for part in parts:
-        mapping = [position[identity] for identity in part.ids]
-        for sample in part.samples:
-            samples.setdefault(sample.path, _relabelled(sample, mapping))
-    return replace(
-        parts[0],
-        samples=tuple(samples.values()),
-        classes=tuple(names.values()),
-        ids=tuple(names),
-        split="",
-        findings=tuple(f for part in parts for f in part.findings),
-    )
+    for sample in (sample for part in parts for sample in part):
+        samples.setdefault(sample.path, sample)
+    findings = tuple(finding for part in parts for finding in part.findings)
+    return replace(parts[0], samples=tuple(samples.values()), split="", findings=findings)
 
 
-def relabelled(dataset: Dataset, classes: tuple[str, ...], ids: tuple[int, ...]) -> Dataset:
-    """The same images with labels that index another list of classes, such as a model's; names decide.
-
-    Raises:
-        InputError: the other list lacks a class that has objects here.
-    """
-    if dataset.classes == classes:
-        return replace(dataset, ids=ids)
-    used = {dataset.classes[label] for sample in dataset for label in sample.labels.tolist()}
-    lacking = sorted(used - set(classes))
-    if lacking:
-        message = (
-            f"has objects of class {', '.join(map(repr, lacking))}, which is not among the classes asked for"
-        )
-        raise InputError(message, path=dataset.root, hint=near(lacking[0], classes))
-    mapping = [classes.index(name) if name in classes else -1 for name in dataset.classes]
-    return replace(dataset, samples=tuple(_relabelled(s, mapping) for s in dataset), classes=classes, ids=ids)
+def _reindexed(dataset: Dataset, mapping: Sequence[int]) -> Dataset:
+    new = np.array(mapping, np.int64)
+    return replace(dataset, samples=tuple(replace(s, labels=new[s.labels]) for s in dataset))
 
 
-def _relabelled(sample: Sample, mapping: list[int]) -> Sample:
-    if mapping == list(range(len(mapping))):
-        return sample
-    labels = sample.labels.copy()
-    for index, label in enumerate(sample.labels.tolist()):
-        labels[index] = mapping[label]
-    return replace(sample, labels=labels)
-
-
-def _strict(collected: list[Finding], policy: Policy) -> Report:
+def stopping(collected: list[Finding], policy: Policy) -> Report:
     """A report that raises where the table of checks says so, and collects the rest."""
 
     def report(found: Finding) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-)
-"""What counts as an image where a folder is listed."""
+from boxwright.images import EXTENSIONS
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _LONGEST, _LONGEST_PART = 4096, 255
 
 
-class UnsafePath(ValueError):
+class UnsafePathError(ValueError):
     """A name that leaves the data folder, or that no file can have."""
 
 
@@ -29,7 +27,7 @@ class DataFolder:
     '/data/images/a.jpg'
     >>> DataFolder(Path("/data")).file("../../etc/passwd")
     Traceback (most recent call last):
-    boxwright.data.paths.UnsafePath: file name '../../etc/passwd' leads out of the data folder
+    boxwright.data.paths.UnsafePathError: file name '../../etc/passwd' leads out of the data folder
     """
 
     def __init__(self, root: Path) -> None:
@@ -38,37 +36,63 @@ class DataFolder:
         self._real_folders: dict[str, str] = {}
 
     def file(self, name: str, base: Path | None = None) -> Path:
-        """The file that `name` means; it lies in the folder, but need not exist.
+        r"""The file that `name` means; it lies in the folder, but need not exist.
 
         Args:
-            name: what the annotation says, with `/` or `\\` between folders.
+            name: what the annotation says, with `/` or `\` between folders.
             base: the folder that `name` is relative to; the data folder by default.
 
         Raises:
-            UnsafePath: the name is absolute, has a drive letter, climbs out with `..` or by a symbolic link,
-                holds a NUL, or is longer than a file name can be.
+            UnsafePathError: the name is absolute, has a drive letter, climbs out with `..` or by a symbolic
+                link, holds a NUL, or is longer than a file name can be.
         """
         shown = repr(name if len(name) <= 80 else name[:77] + "...")
         if not name.strip() or "\0" in name:
-            raise UnsafePath(f"file name {shown} is empty or holds a NUL")
+            raise UnsafePathError(f"file name {shown} is empty or holds a NUL")
         plain = name.replace("\\", "/")
         try:
             encoded = os.fsencode(plain)
         except UnicodeEncodeError:
-            raise UnsafePath(f"file name {shown} is not valid Unicode") from None
+            raise UnsafePathError(f"file name {shown} is not valid Unicode") from None
         if len(encoded) >= _LONGEST or max(map(len, encoded.split(b"/"))) > _LONGEST_PART:
-            raise UnsafePath(f"file name {shown} is longer than a file name can be")
+            raise UnsafePathError(f"file name {shown} is longer than a file name can be")
         if plain.startswith("/") or _DRIVE.match(plain):
-            raise UnsafePath(f"file name {shown} is absolute; names must be relative to the data folder")
+            raise UnsafePathError(f"file name {shown} is absolute; names must be relative to the data folder")
         joined = os.path.normpath((self.root if base is None else base.absolute()) / plain)
         if not _within(str(self.root), joined):
-            raise UnsafePath(f"file name {shown} leads out of the data folder")
+            raise UnsafePathError(f"file name {shown} leads out of the data folder")
         if not _within(self._real_root, self._real(joined)):
-            raise UnsafePath(f"file name {shown} leads out of the data folder by a symbolic link")
+            raise UnsafePathError(f"file name {shown} leads out of the data folder by a symbolic link")
         return Path(joined)
 
+    def find(self, name: str, bases: Sequence[Path], *, folders: bool = False) -> Path | None:
+        """The first file of that name under one of several folders, or None if it is under none of them.
+
+        Args:
+            name: what the annotation says.
+            bases: the folders that `name` may be relative to.
+            folders: a folder will do as well as a file.
+
+        Raises:
+            UnsafePathError: the name is unsafe under every one of `bases`.
+        """
+        refused: UnsafePathError | None = None
+        safe = False
+        for base in bases:
+            try:
+                path = self.file(name, base)
+            except UnsafePathError as error:
+                refused = error
+                continue
+            safe = True
+            if path.is_file() or (folders and path.is_dir()):
+                return path
+        if refused is not None and not safe:
+            raise refused
+        return None
+
     def _real(self, file: str) -> str:
-        """Where the file really lies; each folder is resolved once, for data sets have few folders and many files."""
+        """Where the file really lies; a folder is resolved once, as there are few folders and many files."""
         if Path(file).is_symlink():
             return os.path.realpath(file)
         folder, name = os.path.split(file)
@@ -79,7 +103,7 @@ class DataFolder:
 
 def is_image(path: Path) -> bool:
     """Whether the name is an image's; hidden files (macOS leaves `._a.jpg`) are none."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
 
 
 def _within(root: str, path: str) -> bool:

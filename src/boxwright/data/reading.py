@@ -54,7 +54,7 @@ def split_rank(name: str) -> tuple[int, str]:
 
 
 class Objects:
-    """The objects of one image as a reader meets them; boxes that cannot be used are reported and left out."""
+    """The objects of one image as a reader meets them; unusable boxes are reported and left out."""
 
     def __init__(self, report: Report, file: Path, size: tuple[int, int] | None) -> None:
         self._report, self._file, self.size = report, file, size
