@@ -288,7 +288,9 @@ def test_distortions_in_numbers() -> None:
     assert abs(colourful[:, 0, 1].max(-1) - 200).max() <= 1
     assert colourful[:, 0, 1].min(-1).max() > 190 and colourful[:, 0, 1].min(-1).min() < 10
     assert abs(varied(replace(one, hue=180.0, saturation=1.0))[:, 0, 2] - 90).max() <= 1
-    # A third of the wheel turns red to green.
+    # Within a sixth of the wheel red keeps its brightest channel and reaches yellow; a third makes it green.
+    sixth = varied(replace(one, hue=60.0))[:, 0, 0]
+    assert sixth[:, 0].min() >= 250 and sixth[:, 1].max() > 220 and sixth[:, 2].max() > 220
     turned = varied(replace(one, hue=120.0))[:, 0, 0]
     assert turned[:, 1].max() > 240 and turned[:, 2].max() > 240
 

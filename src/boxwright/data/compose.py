@@ -14,6 +14,7 @@ Mask = Bool[np.ndarray, "height width"]
 Rectangle = tuple[int, int, int, int]
 
 SMALLEST, LARGEST = 24, 120  # pixels of a digit's longer side
+LEAST_VISIBLE = 0.7  # part of a digit's ink
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
@@ -34,16 +35,25 @@ class Material:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture, tight boxes around the visible ink of its digits, and whose ink each pixel shows (or -1)."""
+    """A picture with its digits.
+
+    Attributes:
+        image: the picture.
+        boxes: tight around the ink that can be seen.
+        labels: which digits they are.
+        visible: the part of each digit's ink that is neither covered nor behind another digit.
+        owner: whose ink each pixel shows, or -1.
+    """
 
     image: RGB8
     boxes: Float64[np.ndarray, "gt 4"]
     labels: Int64[np.ndarray, " gt"]
+    visible: Float64[np.ndarray, " gt"]
     owner: Int64[np.ndarray, "height width"]
 
 
 def draw_scene(material: Material, rng: np.random.Generator, size: tuple[int, int] = (320, 320)) -> Scene:
-    """One scene; drawn again in the rare case that later digits left too little of an earlier one to see."""
+    """One scene; drawn anew where covers and later digits left too little of an earlier one to see."""
     while True:
         scene = _attempt(material, rng, size)
         if scene is not None:
@@ -78,16 +88,17 @@ def _attempt(material: Material, rng: np.random.Generator, size: tuple[int, int]
         ink.append(int(mask.sum()))
     if not labels:
         return None
-    boxes = []
-    for i, whole in enumerate(ink):
+    boxes = np.zeros((len(labels), 4))
+    for i in range(len(labels)):
         ys, xs = np.nonzero(owner == i)
-        if len(xs) < 0.65 * whole:
+        if len(xs) == 0:
             return None
-        box = (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
-        if not SMALLEST <= max(box[2] - box[0], box[3] - box[1]) <= LARGEST:
-            return None
-        boxes.append(box)
-    return Scene(image, np.array(boxes, np.float64), np.array(labels, np.int64), owner)
+        boxes[i] = xs.min(), ys.min(), xs.max() + 1, ys.max() + 1
+    lengths = (boxes[:, 2:] - boxes[:, :2]).max(-1)
+    visible = np.bincount(owner[owner >= 0], minlength=len(labels)) / ink
+    if (visible < LEAST_VISIBLE).any() or (lengths < SMALLEST).any() or (lengths > LARGEST).any():
+        return None
+    return Scene(image, boxes, np.array(labels, np.int64), visible, owner)
 
 
 def _background(material: Material, rng: np.random.Generator, size: tuple[int, int]) -> RGB8:

@@ -157,6 +157,7 @@ def _coco(scenes: list[Scene], split: Split, seed: int) -> dict[str, Any]:
                     "bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]],
                     "area": int((scene.owner == k).sum()),
                     "iscrowd": 0,
+                    "visible": round(float(scene.visible[k]), 3),
                 }
             )
     return {
