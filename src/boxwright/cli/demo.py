@@ -9,8 +9,9 @@ import typer
 
 
 def command(
-    out: Annotated[Path, typer.Option(help="Where scenes, model, report and pictures go.")] = Path("runs/demo"),
-    minutes: Annotated[float, typer.Option(help="Stop training after so many minutes.", min=0.1)] = 10.0,
+    out: Annotated[Path, typer.Option(help="Where scenes, model, report and pictures go.")] = Path(
+        "runs/demo"
+    ),
     quick: Annotated[bool, typer.Option("--quick", help="A minute's run that only shows the way.")] = False,
     seed: Annotated[int, typer.Option(help="Of scenes and training.")] = 0,
 ) -> None:
@@ -27,4 +28,4 @@ def command(
     """
     from boxwright.demo import run
 
-    run(out, minutes=minutes, quick=quick, seed=seed)
+    run(out, quick=quick, seed=seed)

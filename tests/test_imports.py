@@ -1,0 +1,99 @@
+"""What importing costs, and who may import whom."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src/boxwright"
+
+# The deployed path: these run where only the core is installed.
+TORCH_FREE = (
+    "boxwright.cli",
+    "boxwright.data",
+    "boxwright.data.doctor",
+    "boxwright.data.prepare",
+    "boxwright.draw",
+    "boxwright.evaluate",
+    "boxwright.images",
+    "boxwright.loading",
+    "boxwright.manifest",
+    "boxwright.modelfile",
+    "boxwright.predict",
+    "boxwright.preprocess",
+    "boxwright.results",
+    "boxwright.runtime.onnx",
+    "boxwright.training.settings",
+)
+
+
+def imported_by(code: str) -> set[str]:
+    """Top-level modules that a fresh interpreter has loaded after `code`."""
+    script = f"import sys; before = set(sys.modules); {code}; print(*(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+def test_importing_boxwright_imports_nothing_heavy() -> None:
+    loaded = imported_by("import boxwright")
+    assert "boxwright" in loaded
+    assert not loaded & {"numpy", "torch", "PIL", "onnxruntime", "jaxtyping"}
+
+
+@pytest.mark.parametrize("module", TORCH_FREE)
+def test_the_deployed_path_is_free_of_torch(module: str) -> None:
+    assert "torch" not in imported_by(f"import {module}")
+
+
+def test_help_imports_no_torch() -> None:
+    loaded = imported_by("import boxwright.cli")
+    assert not loaded & {"torch", "numpy", "onnxruntime"}
+
+
+def test_every_public_name_is_there() -> None:
+    import boxwright
+
+    for name in boxwright.__all__:
+        assert getattr(boxwright, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = boxwright.nonsense
+
+
+def modules() -> list[Path]:
+    return sorted(SOURCE.rglob("*.py"))
+
+
+def imports_of(file: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("file", modules(), ids=lambda f: str(f.relative_to(SOURCE)))
+def test_nothing_forbidden_is_imported(file: Path) -> None:
+    """No torchvision and what needs it, no AGPL, no code from pickles, no OpenCV."""
+    roots = {name.split(".")[0] for name in imports_of(file)}
+    assert not roots & {"torchvision", "timm", "ultralytics", "albumentations", "cv2", "lightning"}
+    # The name of the error that a refused pickle raises is all that may be taken from there.
+    if "pickle" in roots:
+        assert "pickle.load" not in file.read_text().replace("pickle.UnpicklingError", "")
+
+
+@pytest.mark.parametrize("file", modules(), ids=lambda f: str(f.relative_to(SOURCE)))
+def test_the_core_does_not_import_its_edges(file: Path) -> None:
+    """CLI, engines and reports stand on the core; the core knows nothing of them (at import)."""
+    place = file.relative_to(SOURCE)
+    edge = place.parts[0] in ("cli", "runtime", "demo.py")
+    top = ast.parse(file.read_text()).body
+    names = {node.module for node in top if isinstance(node, ast.ImportFrom) and node.module}
+    if not edge:
+        assert not {name for name in names if name.startswith(("boxwright.cli", "boxwright.runtime"))}
