@@ -57,6 +57,18 @@ def _same_boxes(part: Dataset, sample: Sample) -> Iterator[Finding]:
             yield finding("box-two-classes", sample.path, here, f"box {box_text(sample, index)} is {names}")
 
 
+def origin(data: Examined) -> Iterator[Finding]:
+    """Whether VOC files seem to count pixels from 0: read as counting from 1, their boxes begin at -1."""
+    if data.format != "voc":
+        return
+    boxes = [sample.boxes for _, sample in data.unique()]
+    early = sum(int((part[:, :2] == -1).any(axis=1).sum()) for part in boxes)
+    if early:
+        total = sum(map(len, boxes))
+        message = f"{early} of {total} boxes begin at 0; if pixels count from 0 here, say --voc-zero-based"
+        yield finding("voc-zero-based", data.root, "", message)
+
+
 def classes(data: Examined) -> Iterator[Finding]:
     """Names, ids and numbers of objects, split against split."""
     named: dict[int, str] = {}
@@ -96,8 +108,8 @@ def splits(data: Examined) -> Iterator[Finding]:
     """Splits without images, and images in two of them."""
     for split, part in data.parts.items():
         if not part.samples:
-            where = f"split {split}" if split else ""
-            yield finding("split-empty", part.root, where, "no image can be used")
+            place = f"split {split}" if split else ""
+            yield finding("split-empty", part.root, place, "no image can be used")
     for (one, first), (two, second) in combinations(data.parts.items(), 2):
         paths = {sample.path for sample in first}
         for sample in second:

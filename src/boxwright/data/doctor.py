@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from boxwright.data import checks_content, checks_files
 from boxwright.data.examined import Examined, unions
 from boxwright.data.findings import CHECKS, finding
 from boxwright.data.open import detect, read_split
-from boxwright.data.probe import Probe, Progress, probe_all
+from boxwright.data.probe import Probe, Watch, probe_all
 from boxwright.data.records import Dataset, Finding
 from boxwright.data.statistics import SplitStatistics, statistics
 from boxwright.errors import InputError, near
@@ -40,6 +40,7 @@ CHECKERS: Sequence[tuple[Checker, frozenset[str]]] = (
         frozenset({"image-without-objects", "box-tiny", "box-whole-image", "box-duplicate"})
         | {"box-two-classes", "box-off-image", "box-outside"},
     ),
+    (checks_content.origin, frozenset({"voc-zero-based"})),
     (
         checks_content.classes,
         frozenset({"class-conflict", "class-similar", "class-unused", "class-missing", "class-imbalance"}),
@@ -90,8 +91,9 @@ def examine(
     only: Collection[str] = (),
     skip: Collection[str] = (),
     fast: bool = False,
+    voc_zero_based: bool = False,
     jobs: int | None = None,
-    progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Diagnosis:
     """Look for everything that `CHECKS` lists.
 
@@ -100,8 +102,9 @@ def examine(
         only: ids of the checks to report; all by default.
         skip: ids of checks to leave out.
         fast: read image headers only; truncated images and pictures that come twice go unnoticed.
+        voc_zero_based: VOC files count pixels from 0, not from 1.
         jobs: images decoded at a time; as many as there are processors by default.
-        progress: called with the number of images looked at and their total.
+        watch: passes images on as they are looked at, and shows it.
 
     Raises:
         InputError: there is no data set at `path`, or an id is unknown.
@@ -109,14 +112,15 @@ def examine(
     path = Path(path)
     wanted = _wanted(only, skip)
     kind, names = detect(path)
-    parts, findings = read_parts(path, kind, names)
+    parts = read_parts(path, kind, names, voc_zero_based)
+    findings = [found for part in parts.values() for found in part.findings]
     sides = {split: {sample.path for sample in part} for split, part in parts.items()}
     whole = unions(sides)
     probes: dict[Path, Probe] = {}
     if wanted & (_HEADER | _PIXELS | _FILES):
         decode = not fast and bool(wanted & (_PIXELS | {"image-truncated", "image-unreadable"}))
         paths = [sample.path for part in parts.values() for sample in part]
-        probes = probe_all(paths, decode=decode, jobs=jobs, progress=progress)
+        probes = probe_all(paths, decode=decode, jobs=jobs, watch=watch)
     own = {split: part for split, part in parts.items() if split not in whole}
     data = Examined(kind, own, probes, frozenset(found.file for found in findings))
     for check, ids in CHECKERS:
@@ -132,18 +136,16 @@ def examine(
     )
 
 
-def read_parts(path: Path, kind: str, names: Sequence[str]) -> tuple[dict[str, Dataset], list[Finding]]:
-    """Each split by name as its reader gives it, with everything that the readers say."""
-    findings: list[Finding] = []
+def read_parts(
+    path: Path, kind: str, names: Sequence[str], voc_zero_based: bool = False
+) -> dict[str, Dataset]:
+    """Each split by name as its reader gives it, with everything that the reader says of it."""
     parts: dict[str, Dataset] = {}
     for name in names or [""]:
-        try:
-            parts[name] = read_split(path, name, findings.append, kind=kind)
-        except InputError as error:
-            # A reader raises only where it cannot go on; the other splits may be sound.
-            findings.append(finding("file-unreadable", error.path or path, "", error.message))
-            parts[name] = Dataset((), (), (), path if path.is_dir() else path.parent, name, kind)
-    return parts, findings
+        findings: list[Finding] = []
+        part = read_split(path, name, findings.append, kind=kind, voc_zero_based=voc_zero_based)
+        parts[name] = replace(part, findings=tuple(findings))
+    return parts
 
 
 def run(check: Checker, data: Examined) -> list[Finding]:

@@ -71,6 +71,7 @@ CHECKS: dict[str, Check] = {
         "error", "an annotation belongs to an image that is not listed", "policy", DROP_OBJECT
     ),
     "image-duplicate": Check("warning", "an image is listed twice in one split", "never", "kept once"),
+    "split-missing": Check("error", "a split's folder or list does not exist", "policy", "split left out"),
     "image-missing": Check("error", "the image file does not exist", "policy", DROP_IMAGE),
     "image-unreadable": Check("error", "the image file cannot be decoded", "policy", DROP_IMAGE),
     "annotation-missing": Check("error", "a listed image has no annotation file", "policy", DROP_IMAGE),
@@ -121,6 +122,9 @@ CHECKS: dict[str, Check] = {
     "annotation-unlisted": Check("info", "annotation files belong to no split", "never"),
     "image-without-objects": Check("info", "nothing is annotated on the image", "never"),
     # Boxes that can be read and are odd.
+    "voc-zero-based": Check(
+        "warning", "boxes begin at 0: the files seem to count pixels from 0, not from 1 as VOC does", "never"
+    ),
     "box-tiny": Check("warning", "a box has a side shorter than two pixels", "never"),
     "box-whole-image": Check("info", "a box covers its whole image", "never"),
     "box-duplicate": Check("warning", "an object is annotated twice with the same box", "never", "kept once"),

@@ -15,9 +15,6 @@ from jaxtyping import UInt8
 from boxwright.errors import InputError
 from boxwright.images import EMPTY, TRUNCATED, read_header, read_thumbnail
 
-Progress = Callable[[int, int], None]
-"""Told how many files are done and how many there are."""
-
 SIDE = 32
 """Height and width of the thumbnails, in pixels."""
 
@@ -49,6 +46,10 @@ class Probe:
     thumbnail: UInt8[np.ndarray, "32 32"] | None = None
 
 
+Watch = Callable[[Iterable[Probe], str, int], Iterable[Probe]]
+"""Passes files on as they are done and shows how many of the total; `boxwright.cli.console.progress` is one."""
+
+
 def probe(path: Path, *, decode: bool = True) -> Probe:
     """Read one file's header and, with `decode`, the whole of it."""
     try:
@@ -71,7 +72,7 @@ def probe(path: Path, *, decode: bool = True) -> Probe:
 
 
 def probe_all(
-    paths: Iterable[Path], *, decode: bool = True, jobs: int | None = None, progress: Progress | None = None
+    paths: Iterable[Path], *, decode: bool = True, jobs: int | None = None, watch: Watch | None = None
 ) -> dict[Path, Probe]:
     """Every file once, in parallel threads (decoding leaves Python alone).
 
@@ -79,15 +80,14 @@ def probe_all(
         paths: the files; repeated ones are looked at once.
         decode: read whole files, not only their headers.
         jobs: how many at a time; as many as there are processors by default.
-        progress: called after each file.
+        watch: passes each file on as it is done.
     """
     unique = list(dict.fromkeys(paths))
     found: dict[Path, Probe] = {}
     with ThreadPoolExecutor(jobs or processors()) as pool:
-        for done, result in enumerate(pool.map(lambda path: _guarded(path, decode), unique), start=1):
+        results: Iterable[Probe] = pool.map(lambda path: _guarded(path, decode), unique)
+        for result in results if watch is None else watch(results, "looking at images", len(unique)):
             found[result.path] = result
-            if progress is not None:
-                progress(done, len(unique))
     return found
 
 

@@ -1,0 +1,210 @@
+"""`boxwright check`: what is wrong with a data set, and a clean copy of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from boxwright.data.doctor import Diagnosis
+    from boxwright.data.records import Finding
+    from boxwright.data.repair import Repaired
+    from boxwright.data.statistics import SplitStatistics
+
+_FIRST = 3  # findings of a kind that are shown; --json has all
+_CLASSES = 20  # rows of the table of classes
+_COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+_FORMATS = {"coco": "COCO", "voc": "Pascal VOC", "yolo": "YOLO", "csv": "CSV"}
+
+
+def command(
+    data: Annotated[
+        Path | None,
+        typer.Argument(help="A data set: folder, COCO file, data.yaml, CSV, folder of XML files."),
+    ] = None,
+    fix: Annotated[
+        Path | None,
+        typer.Option("--fix", metavar="OUT", help="Write a clean copy here; DATA stays as it is."),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Only this check (repeatable).")
+    ] = None,
+    skip: Annotated[list[str] | None, typer.Option(metavar="ID", help="Not this check (repeatable).")] = None,
+    voc_zero_based: Annotated[
+        bool, typer.Option("--voc-zero-based", help="VOC files count pixels from 0, not from 1.")
+    ] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Image headers only: no truncated images, no duplicates.")
+    ] = False,
+    list_checks: Annotated[
+        bool, typer.Option("--list-checks", help="Print every check and what it means.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Look for what would stop or spoil a training. Exit 1 if there are errors, else 0.
+
+    **Examples**
+
+    `boxwright check data/cells`
+
+    `boxwright check data/cells --fix data/cells-clean`  also writes a copy without the errors
+
+    `boxwright check annotations.json --only box-no-area --json`
+    """
+    import json
+
+    from boxwright.errors import InputError
+
+    if list_checks:
+        _list_checks(as_json)
+        return
+    if data is None:
+        raise InputError("boxwright check needs a data set", hint="boxwright check DATA, or --list-checks")
+    from boxwright.cli.console import progress
+    from boxwright.data.doctor import examine
+    from boxwright.data.repair import repair
+
+    diagnosis = examine(
+        data, only=only or (), skip=skip or (), fast=fast, voc_zero_based=voc_zero_based, watch=progress
+    )
+    repaired = None if fix is None else repair(data, fix, voc_zero_based=voc_zero_based, watch=progress)
+    if as_json:
+        written = {} if repaired is None else {"fixed": repaired.to_dict()}
+        typer.echo(json.dumps(diagnosis.to_dict() | written, indent=2))
+    else:
+        _show(diagnosis, repaired)
+    if diagnosis.errors:
+        raise typer.Exit(1)
+
+
+def _show(diagnosis: Diagnosis, repaired: Repaired | None) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    splits = [split for split in diagnosis.splits if split]
+    console.print(
+        f"{diagnosis.path}: {_FORMATS[diagnosis.format]}, {', '.join(splits) or 'not split'}", soft_wrap=True
+    )
+    _numbers(console, diagnosis.statistics)
+    _classes(console, diagnosis.statistics)
+    by_check: dict[str, list[Finding]] = {}
+    for found in diagnosis.findings:
+        by_check.setdefault(found.check, []).append(found)
+    for findings in by_check.values():
+        _group(console, findings, diagnosis.path)
+    console.print()
+    console.print(_verdict(diagnosis, repaired), soft_wrap=True)
+
+
+def _numbers(console: Console, statistics: Mapping[str, SplitStatistics]) -> None:
+    from rich.table import Table
+
+    table = Table("split", box=None, pad_edge=False, header_style="bold")
+    for column in (
+        "images",
+        "empty",
+        "objects",
+        "ignored",
+        "a picture",
+        "small",
+        "medium",
+        "large",
+        "box, % of image",
+    ):
+        table.add_column(column, justify="right")
+    for split, numbers in statistics.items():
+        sides = "-"
+        if numbers.box_width is not None and numbers.box_height is not None:
+            sides = f"{100 * numbers.box_width[1]:.3g} x {100 * numbers.box_height[1]:.3g}"
+        mean = f"{numbers.objects_per_image[0]:.1f}"
+        counts = (numbers.images, numbers.empty_images, numbers.objects, numbers.ignored)
+        sizes = (numbers.small, numbers.medium, numbers.large)
+        table.add_row(split or "all", *map(str, counts), mean, *map(str, sizes), sides)
+    console.print(table)
+
+
+def _classes(console: Console, statistics: Mapping[str, SplitStatistics]) -> None:
+    from rich.table import Table
+
+    total: dict[str, int] = {}
+    for numbers in statistics.values():
+        for name, count in numbers.classes.items():
+            total[name] = total.get(name, 0) + count
+    if not total:
+        return
+    table = Table("class", box=None, pad_edge=False, header_style="bold")
+    for split in statistics:
+        table.add_column(split or "objects", justify="right")
+    for name in sorted(total, key=lambda name: -total[name])[:_CLASSES]:
+        table.add_row(name, *(str(numbers.classes.get(name, 0)) for numbers in statistics.values()))
+    console.print()
+    console.print(table)
+    if len(total) > _CLASSES:
+        console.print(f"and {len(total) - _CLASSES} more classes with fewer objects")
+
+
+def _group(console: Console, findings: Sequence[Finding], data: Path) -> None:
+    """One check: its id and meaning, the first findings, and how many more there are."""
+    from rich.text import Text
+
+    from boxwright.data.findings import CHECKS
+
+    first = findings[0]
+    console.print()
+    title = Text(f"{first.severity} ", style=_COLOURS[first.severity])
+    title.append(f"{first.check} ({len(findings)}) ", style="bold")
+    title.append(CHECKS[first.check].meaning + (f"; --fix: {first.fix}" if first.fix else ""))
+    console.print(title, soft_wrap=True)
+    for found in findings[:_FIRST]:
+        place = f"{_short(found.file, data)}{f', {found.where}' if found.where else ''}"
+        console.print(f"  {place}: {found.message}", soft_wrap=True)
+    if len(findings) > _FIRST:
+        console.print(f"  and {len(findings) - _FIRST} more; --json lists all")
+
+
+def _short(file: str, data: Path) -> str:
+    """Relative to the data set where it lies in it."""
+    for folder in (data, data.absolute(), data.absolute().parent):
+        if Path(file).is_relative_to(folder) and Path(file) != folder:
+            return str(Path(file).relative_to(folder))
+    return file
+
+
+def _verdict(diagnosis: Diagnosis, repaired: Repaired | None) -> str:
+    """The last line: how it stands and what to do."""
+    counts = [
+        (sum(found.severity == severity for found in diagnosis.findings), word)
+        for severity, word in (("error", "error"), ("warning", "warning"), ("info", "note"))
+    ]
+    said = (
+        ", ".join(f"{count} {word}{'s' * (count > 1)}" for count, word in counts if count) or "Nothing found"
+    )
+    if repaired is not None:
+        return f"{said}. {repaired.summary()}"
+    if diagnosis.errors:
+        return f"{said}. For a copy without the errors: boxwright check {diagnosis.path} --fix OUT"
+    return f"{said}. To train on it: boxwright train {diagnosis.path} --out runs/first"
+
+
+def _list_checks(as_json: bool) -> None:
+    import json
+    from dataclasses import asdict
+
+    from boxwright.data.findings import CHECKS
+
+    if as_json:
+        rows: list[dict[str, Any]] = [{"check": name} | asdict(check) for name, check in CHECKS.items()]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("check", "severity", "meaning", "--fix", box=None, pad_edge=False, header_style="bold")
+    for name, check in CHECKS.items():
+        table.add_row(name, check.severity, check.meaning, check.fix, style=None)
+    Console(highlight=False, markup=False).print(table)
