@@ -214,7 +214,8 @@ class Match:
     @property
     def false(self) -> Bool[np.ndarray, " det"]:
         """False positives."""
-        return (self.gt < 0) & ~self.ignored
+        wrong: Bool[np.ndarray, " det"] = (self.gt < 0) & ~self.ignored
+        return wrong
 
 
 def match_coco(rows: Tables, pairs: Overlaps, iou: float = 0.5) -> Match:

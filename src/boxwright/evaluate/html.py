@@ -1,0 +1,142 @@
+"""The report as one page: no script, nothing loaded from anywhere, readable offline and on paper.
+
+The page carries its own content security policy: one style sheet by its hash, pictures from inside the file,
+nothing else. Every text that came from outside is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from html import escape
+from typing import TYPE_CHECKING
+
+from boxwright.evaluate.plots import interval, percent, score
+from boxwright.evaluate.sections import SECTIONS
+from boxwright.evaluate.style import CSS
+
+if TYPE_CHECKING:
+    from boxwright.evaluate.report import Report
+
+
+def page(report: Report) -> str:
+    """The whole page."""
+    made = [(anchor, title, content) for anchor, title, make in SECTIONS if (content := make(report))]
+    title = f"{subject(report)} on {place(report)}"
+    digest = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
+    links = "".join(f'<a href="#{anchor}">{heading}</a>' for anchor, heading, _ in made)
+    body = "".join(
+        f'<section id="{anchor}"><h2>{heading}</h2>{content}</section>' for anchor, heading, content in made
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
+        f"style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'\">"
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{CSS}</style></head><body>"
+        f"<header>{_header(report)}</header><nav>{links}</nav><main>{body}"
+        "<footer>Made by boxwright eval. The same numbers, and more digits, are in report.json.</footer>"
+        "</main></body></html>\n"
+    )
+
+
+def summary(report: Report) -> str:
+    """A few lines for a notebook: the headline and the classes."""
+    head = "".join(
+        f"<th>{name}</th>"
+        for name in ("class", "objects", "AP", "AP50", "precision", "recall", "best threshold")
+    )
+    lines = "".join(
+        f"<tr><td>{escape(row.name)}</td><td>{row.objects}</td><td>{percent(row.ap)}</td>"
+        f"<td>{percent(row.ap50)}</td><td>{percent(row.shown.precision)}</td>"
+        f"<td>{percent(row.shown.recall)}</td><td>{score(row.best.threshold)}</td></tr>"
+        for row in report.classes
+    )
+    return (
+        f"<div><b>{escape(subject(report))}</b> on {escape(place(report))}: "
+        f"AP50 <b>{percent(report.coco.ap50)}</b>, AP {percent(report.coco.ap)}, "
+        f"VOC AP {percent(report.voc.ap_all)}. {in_words(report)}"
+        f"<table><tr>{head}</tr>{lines}</table></div>"
+    )
+
+
+def subject(report: Report) -> str:
+    """What was measured, as plain text."""
+    return report.model.get("name") or report.model.get("recipe") or "Detections"
+
+
+def place(report: Report) -> str:
+    """What it was measured on, as plain text."""
+    return f"{report.dataset}, {report.split}" if report.split else report.dataset
+
+
+def in_words(report: Report) -> str:
+    """Precision and recall as one sentence."""
+    shown = report.shown
+    if math.isnan(shown.recall):
+        return "There is nothing to find in these images."
+    found = f"Of 100 objects it finds <b>{100 * shown.recall:.0f}</b>"
+    if math.isnan(shown.precision):
+        return f"{found}: no box reaches score {score(report.threshold)}."
+    return f"{found}; of 100 boxes it draws, <b>{100 * shown.precision:.0f}</b> are right."
+
+
+def _header(report: Report) -> str:
+    facts = [
+        place(report),
+        f"{report.images} image{'s' * (report.images != 1)}",
+        f"{report.objects} object{'s' * (report.objects != 1)} of {len(report.classes)} "
+        f"class{'es' * (len(report.classes) != 1)}",
+    ]
+    if report.ignored:
+        facts.append(f"{report.ignored} more marked difficult or crowd, which do not count")
+    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in report.notes)
+    return (
+        f"<h1>{escape(subject(report))}</h1>"
+        f'<p class="soft">{escape(" · ".join(facts))}</p>'
+        f'<p class="lead">{in_words(report)}</p>{_tiles(report)}{notes}'
+    )
+
+
+def _tiles(report: Report) -> str:
+    coco, shown = report.coco, report.shown
+    low, high = report.interval
+    spread = (
+        ""
+        if math.isnan(low)
+        else f" Other images of this kind would give {percent(low)} to {percent(high)} (95 %)."
+    )
+    cut = f"at score {score(report.threshold)} and above"
+    tiles = (
+        (
+            "AP50",
+            coco.ap50,
+            interval(coco.ap50, low, high),
+            f"Average precision; a box counts if it overlaps by half (IoU .5).{spread}",
+        ),
+        ("AP", coco.ap, "", "The same, averaged over IoU .50 to .95: rewards boxes that fit tightly."),
+        (
+            "VOC AP",
+            report.voc.ap_all,
+            "",
+            f"Pascal VOC's rule, whole area; with 11 points {percent(report.voc.ap11)}.",
+        ),
+        ("Precision", shown.precision, "", f"Of 100 boxes {cut}, so many are right."),
+        ("Recall", shown.recall, "", f"Of 100 objects, boxes {cut} find so many."),
+        (
+            "F1",
+            shown.f1,
+            "",
+            f"Both in one number. The best that a threshold reaches: {percent(report.best.f1)}.",
+        ),
+    )
+    return (
+        '<div class="tiles">'
+        + "".join(
+            f'<div class="tile"><div class="name">{name}</div><div class="value">{percent(value)}</div>'
+            f'{extra}<p class="why">{why}</p></div>'
+            for name, value, extra, why in tiles
+        )
+        + "</div>"
+    )
