@@ -98,6 +98,17 @@ def test_labels_of_neighbours_do_not_cover_each_other() -> None:
     assert (drawn[40:59] == colours[0]).all(-1).sum() == (alone[40:59] == colours[0]).all(-1).sum()
 
 
+def test_a_crowd_keeps_the_labels_that_have_room() -> None:
+    count = 30
+    boxes = np.tile([[60.0, 60, 120, 100]], (count, 1))
+    colours = [(255, i, 0) for i in range(count)]
+    scores = np.linspace(0.9, 0.1, count)
+    drawn = draw_boxes(np.zeros((160, 200, 3), np.uint8), boxes, ["aaaa"] * count, scores, colours)
+    plates = [(drawn == colour).all(-1).sum() for colour in colours]
+    assert sum(plate > 200 for plate in plates) >= 4, "places are left unused"
+    assert plates[0] > 200 and sum(plate == 0 for plate in plates) > 15
+
+
 def test_colours_are_stable_and_differ() -> None:
     assert len({class_colour(i) for i in range(21)}) == 21
     assert class_colour(21) == class_colour(0)

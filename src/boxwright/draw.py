@@ -198,7 +198,11 @@ def _label(
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
     size: tuple[int, int],
 ) -> None:
-    """Write `text` on a plate beside the box, where no other label is if there is such a place."""
+    """Write `text` on a plate beside the box where no other label is.
+
+    In a crowd without such a place the label is left out: the colour says the class, and a better score keeps
+    its label legible.
+    """
     x0, _, x1, _ = pen.textbbox((0, 0), text, font=font)
     # One height for all texts, whether or not a letter reaches below the line.
     ascent = int(pen.textbbox((0, 0), "Ág", font=font)[3])
@@ -221,7 +225,9 @@ def _label(
 
     inside = [r for r in map(plate, places) if r[1] >= 0 and r[3] <= size[1]]
     free = [r for r in inside if not any(_overlap(r, other) for other in taken)]
-    chosen = next(iter(free or inside), plate((left, max(0, top))))
+    if not free and taken:
+        return
+    chosen = free[0] if free else plate((left, max(0, top)))
     taken.append(chosen)
     pen.rectangle((chosen[0], chosen[1], chosen[2] - 1, chosen[3] - 1), fill=colour)
     pen.text((chosen[0] + 3 - x0, chosen[1] + 1), text, fill=_ink(colour), font=font)
