@@ -59,6 +59,10 @@ class Team:
         dist.broadcast(told, src=0)
         return [float(value) for value in told]
 
+    def wait(self) -> None:
+        """Until all processes are here."""
+        self.agree(0.0)
+
     def mean(self, values: Tensor) -> Tensor:
         """The mean of each value over the processes; not finite if one of them is not."""
         if self.world > 1:

@@ -1,16 +1,21 @@
-"""The end of a run: the best weights get their thresholds, and a report."""
+"""The end of a run: the best weights get their thresholds, and a report is written."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from boxwright.evaluate.report import Report, evaluate
+from boxwright.manifest import Manifest
 from boxwright.model import Model
-from boxwright.modelfile import read_model
+from boxwright.modelfile import read_model, write_model
 from boxwright.training.journal import BEST, LAST, Journal
+from boxwright.training.pictures import curves
 from boxwright.training.setup import Run
+from boxwright.training.validate import validate
 
 
 @dataclass(frozen=True)
@@ -20,8 +25,8 @@ class TrainResult:
     Attributes:
         out: its folder.
         best, last: the files.
-        model: holds the weights of `best`.
-        metrics: COCO's numbers of `best` on the validation images.
+        model: holds the weights of `best`, with the thresholds that were best on the validation images.
+        report: of `best` on the validation images; `report.html` and `report.json` in `out`.
         iterations: done in all.
         seconds: spent in all, over all parts of a resumed run.
         broken: files that could not be read, with the reason.
@@ -31,25 +36,53 @@ class TrainResult:
     best: Path
     last: Path
     model: Model
-    metrics: dict[str, float]
+    report: Report
     iterations: int
     seconds: float
     broken: dict[str, str]
 
 
 def finish(run: Run, journal: Journal) -> TrainResult:
-    """Give the best weights back to the model, with thresholds, and write the report."""
+    """Give the best weights to the model, choose its thresholds and write the report."""
     out, model, progress = run.plan.out, run.plan.model, run.moving.progress
+    run.team.wait()
     kept = read_model(out / BEST)
-    model.net.load_state_dict({name: torch.from_numpy(value) for name, value in kept.tensors.items()})
+    weights = {name: torch.from_numpy(value) for name, value in kept.tensors.items()}
+    run.best_net.load_state_dict(weights)
+    model.net.load_state_dict(weights)
     model.net.eval()
+    # A resumed run has not seen the validation of a best that was found before.
+    measured = journal.best_validation or validate(run, run.validation_batches())
+    facts = {"model": kept.manifest.recipe, "file": BEST, "iteration": str(progress.best_iteration)}
+    report = evaluate(run.plan.val, measured.results, model_facts=facts)
+    model.manifest = with_thresholds(kept.manifest, report)
+    if run.team.first:
+        write_model(out / BEST, kept.tensors, model.manifest)
+        report.save(out)
+        curves(journal.rows, out / "curves.png")
+    run.team.wait()
     return TrainResult(
         out=out,
         best=out / BEST,
         last=out / LAST,
         model=model,
-        metrics={},
+        report=report,
         iterations=progress.iteration,
         seconds=progress.seconds,
         broken=dict(run.broken),
+    )
+
+
+def with_thresholds(manifest: Manifest, report: Report) -> Manifest:
+    """The manifest with the thresholds of the best F1: of all classes together, and of each.
+
+    A class of which nothing was found takes the common one; where nothing was found at all, all stay as they
+    are.
+    """
+    common = report.best.threshold
+    if math.isnan(common):
+        return manifest
+    each = (row.best.threshold for row in report.classes)
+    return replace(
+        manifest, score=common, thresholds=tuple(common if math.isnan(value) else value for value in each)
     )

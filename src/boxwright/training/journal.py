@@ -142,6 +142,11 @@ class Journal:
         self._saved = time.monotonic()
 
     @property
+    def rows(self) -> list[dict[str, float]]:
+        """The validations so far, as `metrics.csv` has them."""
+        return self._metrics.rows
+
+    @property
     def save_is_due(self) -> bool:
         """Whether so many minutes have passed since the last one."""
         return time.monotonic() - self._saved > 60 * self.run.plan.settings.save_minutes

@@ -75,6 +75,9 @@ def train(
         except Interrupted:
             journal.save()
             raise
+        except DivergenceError as error:
+            write_text(todo.out / "not_finite.txt", "\n".join(error.images) + "\n")
+            raise
         return finish(run, journal)
 
 
@@ -158,14 +161,5 @@ def check_finite(report: dict[str, float], paths: list[str], run: Run) -> None:
     A scaled gradient that overflows is no reason: float16's scale is lowered and the step left out.
     """
     bad = [name for name, value in report.items() if not math.isfinite(value)]
-    if run.moving.precision.scaled and bad == ["gradient"]:
-        return
-    if bad:
-        note = run.plan.out / "not_finite.txt"
-        write_text(note, "\n".join(paths) + "\n")
-        raise DivergenceError(
-            f"the {bad[0]} of iteration {run.moving.progress.iteration + 1} is not finite; its images: "
-            + ", ".join(paths[:4])
-            + (f" and {len(paths) - 4} more in {note}" if len(paths) > 4 else ""),
-            hint="look at them, or lower train.lr; last.safetensors and best.safetensors are from before",
-        )
+    if bad and not (run.moving.precision.scaled and bad == ["gradient"]):
+        raise DivergenceError(f"the {bad[0]} of iteration {run.moving.progress.iteration + 1}", paths)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -165,6 +165,29 @@ def changed(record: Record, changes: Mapping[str, str], *, name: str) -> Record:
     return replace(record, **values)
 
 
+def sorted_changes(changes: Sequence[str], groups: Sequence[str]) -> dict[str, dict[str, str]]:
+    """What a person typed as `--set group.key=value`, by group.
+
+    Raises:
+        InputError: not of that form, or no such group.
+
+    >>> sorted_changes(["train.lr=0.01", "augment.scale=0.5,2"], ["train", "augment", "model"])
+    {'train': {'lr': '0.01'}, 'augment': {'scale': '0.5,2'}, 'model': {}}
+    """
+    found: dict[str, dict[str, str]] = {group: {} for group in groups}
+    for change in changes:
+        place, equals, value = change.partition("=")
+        group, dot, key = place.strip().partition(".")
+        if not equals or not dot or not key:
+            raise InputError(
+                f"--set {change} is not of the form group.key=value", hint="such as train.lr=0.01"
+            )
+        if group not in found:
+            raise InputError(f"--set {change}: no group {group!r}", hint=near(group, groups))
+        found[group][key] = value.strip()
+    return found
+
+
 def _parse(text: str, kind: Any, name: str) -> Any:
     """`text` as a value of the annotated type `kind`."""
     origin, arguments = get_origin(kind), get_args(kind)
@@ -178,7 +201,9 @@ def _parse(text: str, kind: Any, name: str) -> Any:
             return None
         return _first_that_fits(text, [kind for kind in arguments if kind is not type(None)], name)
     if origin is tuple:
-        parts = [part.strip() for part in text.strip("()[] ").split(",") if part.strip()]
+        # Tuples of tuples are written 1;2,3;2,3.
+        mark = ";" if get_origin(arguments[0]) is tuple else ","
+        parts = [part.strip() for part in text.strip("()[] ").split(mark) if part.strip()]
         inner = [arguments[0]] * len(parts) if arguments[-1] is Ellipsis else list(arguments)
         if len(inner) != len(parts):
             raise InputError(

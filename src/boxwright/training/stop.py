@@ -15,7 +15,20 @@ Item = TypeVar("Item")
 
 
 class DivergenceError(InputError):
-    """A loss or gradient is not finite: the run cannot go on with these settings or this data."""
+    """A loss or gradient is not finite: the run cannot go on with these settings or this data.
+
+    Args:
+        what: which loss, and when.
+        images: the files of the batch.
+    """
+
+    def __init__(self, what: str, images: list[str]) -> None:
+        self.images = tuple(images)
+        more = f" and {len(images) - 4} more" if len(images) > 4 else ""
+        super().__init__(
+            f"{what} is not finite; its images: {', '.join(images[:4])}{more}",
+            hint="look at them (not_finite.txt lists all) or lower train.lr; best and last are from before",
+        )
 
 
 class Interrupted(KeyboardInterrupt):

@@ -1,0 +1,191 @@
+"""`boxwright train`: a detector of one's own from a folder of annotated pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from boxwright.data.records import Dataset
+
+
+def command(
+    data: Annotated[Path, typer.Argument(help="A data set: folder, COCO file, data.yaml or CSV.")],
+    out: Annotated[Path, typer.Option(help="The run's folder: weights, tables, report, pictures.")],
+    model: Annotated[
+        str, typer.Option(help="Recipe; `boxwright models` lists them.")
+    ] = "ssd320-efficientnet-lite0",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the images.", min=1)] = None,
+    batch: Annotated[int | None, typer.Option(help="Images in a step.", min=1)] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate after warm-up.")] = None,
+    freeze: Annotated[
+        int | None, typer.Option(help="Backbone stages, from the stem on, that are not trained.", min=0)
+    ] = None,
+    weights: Annotated[
+        str,
+        typer.Option(help="Where to start: auto, imagenet, none, a weights file, or a trained model's file."),
+    ] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes that load images; 0 for none, -1 to choose by the cores.", min=-1),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of order, variation, dropout, new weights.", min=0)
+    ] = None,
+    val_split: Annotated[
+        str,
+        typer.Option(
+            help="The split that validates, or the part of `train` that is held out for it, as 0.15."
+        ),
+    ] = "auto",
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Any setting: train.KEY=VALUE, augment.KEY=VALUE, model.KEY=VALUE. Repeatable."
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    find_lr: Annotated[
+        bool, typer.Option("--find-lr", help="Only suggest a learning rate; picture in --out.")
+    ] = False,
+    overfit_one_batch: Annotated[
+        bool, typer.Option("--overfit-one-batch", help="Learn the first batch by heart: a check of the data.")
+    ] = False,
+) -> None:
+    """Train a detector: OUT/best.safetensors are its best weights, OUT/report.html says how good they are.
+
+    DATA in splits `train` and `val` is used so; without `val`, 15 % of the training images are held out.
+    Ctrl-C saves and says how to go on.
+
+    **Examples**
+
+    `boxwright train data/cells --out runs/cells`
+
+    `boxwright train data/cells --out runs/cells --epochs 100 --freeze 4 --set train.patience=10`
+
+    `boxwright train data/cells --out runs/cells --resume`  with the other options as they were
+
+    `boxwright train data/cells --model ssd300-vgg16 --out runs/lr --find-lr`
+
+    `torchrun --nproc-per-node 2 -m boxwright train data/cells --out runs/cells`
+    """
+    import torch
+
+    from boxwright.model import create
+    from boxwright.recipes import find
+    from boxwright.training.settings import changed, sorted_changes
+    from boxwright.training.stop import Interrupted
+
+    recipe = find(model)
+    changes = sorted_changes(change or [], ["train", "augment", "model"])
+    given = {"epochs": epochs, "batch": batch, "lr": lr, "freeze": freeze, "workers": workers, "seed": seed}
+    named = {key: str(value) for key, value in given.items() if value is not None}
+    settings = changed(recipe.train, changes["train"] | named, name="train")
+    augment = changed(recipe.augment, changes["augment"], name="augment")
+    shape = changed(recipe.settings, changes["model"], name="model")
+
+    train_images, val_images = open_splits(data, val_split, settings.bad_images, settings.seed)
+    torch.manual_seed(settings.seed)
+    detector = create(
+        model,
+        classes=train_images.classes,
+        ids=train_images.ids,
+        weights=None if weights == "none" or resume or is_checkpoint(weights) else weights,
+        settings={key: getattr(shape, key) for key in changes["model"]},
+        say=typer.echo,
+    )
+    if is_checkpoint(weights) and not resume:
+        from boxwright.training.transfer import start_from
+
+        typer.echo(start_from(detector, Path(weights)))
+    if find_lr:
+        suggest(detector, train_images, val_images, settings, augment, out, device)
+        return
+
+    from boxwright.training.loop import train
+
+    try:
+        result = train(
+            detector,
+            train_images,
+            val=val_images,
+            out=out,
+            settings=settings,
+            augment=augment,
+            resume=resume,
+            overwrite=overwrite,
+            overfit_one_batch=overfit_one_batch,
+            device=device,
+        )
+    except Interrupted as stopped:
+        typer.echo(f"{stopped}; go on with:\n  {resuming_command()}")
+        raise typer.Exit(3) from None
+    coco = result.report.coco
+    typer.echo(f"best: {result.best}  val AP50 {coco.ap50:.3f}  AP {coco.ap:.3f}")
+    typer.echo(f"report: {out / 'report.html'}")
+
+
+def open_splits(data: Path, val_split: str, policy: Any, seed: int) -> tuple[Dataset, Dataset]:
+    """The training and the validation images; says so when the latter are held out of the former.
+
+    Raises:
+        InputError: no data, no such split, or splits without one to train on.
+    """
+    from boxwright.data import open_dataset, splits
+    from boxwright.errors import InputError
+    from boxwright.training.setup import HELD_OUT
+    from boxwright.training.validate import hold_out
+
+    there = splits(data)
+    if len(there) > 1 and "train" not in there:
+        raise InputError(
+            f"no split 'train' among {', '.join(there)}", path=data, hint="name one of them train"
+        )
+    first = "train" if "train" in there else (there[0] if there else None)
+    images = open_dataset(data, first, policy)
+    if val_split == "auto" and "val" in there and first != "val":
+        val_split = "val"
+    if val_split in there and val_split != first:
+        return images, open_dataset(data, val_split, policy)
+    try:
+        part = HELD_OUT if val_split == "auto" else float(val_split)
+    except ValueError:
+        known = ", ".join(name for name in there if name != first) or "none beside the one to train on"
+        raise InputError(
+            f"no split {val_split!r} to validate with", path=data, hint=f"there: {known}"
+        ) from None
+    kept, held = hold_out(images, part, seed)
+    typer.echo(f"{len(held)} of {len(images)} images are held out for validation (seed {seed})")
+    return kept, held
+
+
+def is_checkpoint(weights: str) -> bool:
+    """Whether the weights are those of a whole model that boxwright wrote, not of a backbone."""
+    from boxwright.training.transfer import is_model_file
+
+    return weights not in ("auto", "imagenet", "none") and is_model_file(Path(weights))
+
+
+def suggest(
+    detector: Any, images: Dataset, val: Dataset, settings: Any, augment: Any, out: Path, device: str
+) -> None:
+    """Sweep the learning rate, print the suggestion, draw the sweep."""
+    from boxwright.training.lr_finder import find_lr
+    from boxwright.training.setup import plan
+
+    found = find_lr(plan(detector, images, val, out, settings, augment), device=device)
+    found.plot(out / "lr_finder.png")
+    typer.echo(f"suggested: --lr {found.suggestion:g}  (sweep: {out / 'lr_finder.png'})")
+
+
+def resuming_command() -> str:
+    """The command that was given, with --resume."""
+    import shlex
+    import sys
+
+    given = [word for word in sys.argv[1:] if word not in ("--resume", "--overwrite")]
+    return shlex.join(["boxwright", *given, "--resume"])
