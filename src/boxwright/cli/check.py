@@ -83,12 +83,11 @@ def command(
 
 
 def _show(diagnosis: Diagnosis, repaired: Repaired | None) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
+    console = _console()
     splits = [split for split in diagnosis.splits if split]
     console.print(
-        f"{diagnosis.path}: {_FORMATS[diagnosis.format]}, {', '.join(splits) or 'not split'}", soft_wrap=True
+        _plain(f"{diagnosis.path}: {_FORMATS[diagnosis.format]}, {', '.join(splits) or 'not split'}"),
+        soft_wrap=True,
     )
     _numbers(console, diagnosis.statistics)
     _classes(console, diagnosis.statistics)
@@ -98,7 +97,7 @@ def _show(diagnosis: Diagnosis, repaired: Repaired | None) -> None:
     for findings in by_check.values():
         _group(console, findings, diagnosis.path)
     console.print()
-    console.print(_verdict(diagnosis, repaired), soft_wrap=True)
+    console.print(_plain(_verdict(diagnosis, repaired)), soft_wrap=True)
 
 
 def _numbers(console: Console, statistics: Mapping[str, SplitStatistics]) -> None:
@@ -110,21 +109,21 @@ def _numbers(console: Console, statistics: Mapping[str, SplitStatistics]) -> Non
         "empty",
         "objects",
         "ignored",
-        "a picture",
+        "each",
         "small",
         "medium",
         "large",
-        "box, % of image",
+        "box %",
     ):
         table.add_column(column, justify="right")
     for split, numbers in statistics.items():
         sides = "-"
         if numbers.box_width is not None and numbers.box_height is not None:
-            sides = f"{100 * numbers.box_width[1]:.3g} x {100 * numbers.box_height[1]:.3g}"
+            sides = f"{100 * numbers.box_width[1]:.0f} x {100 * numbers.box_height[1]:.0f}"
         mean = f"{numbers.objects_per_image[0]:.1f}"
         counts = (numbers.images, numbers.empty_images, numbers.objects, numbers.ignored)
         sizes = (numbers.small, numbers.medium, numbers.large)
-        table.add_row(split or "all", *map(str, counts), mean, *map(str, sizes), sides)
+        table.add_row(_plain(split) or "all", *map(str, counts), mean, *map(str, sizes), sides)
     console.print(table)
 
 
@@ -139,9 +138,9 @@ def _classes(console: Console, statistics: Mapping[str, SplitStatistics]) -> Non
         return
     table = Table("class", box=None, pad_edge=False, header_style="bold")
     for split in statistics:
-        table.add_column(split or "objects", justify="right")
+        table.add_column(_plain(split) or "objects", justify="right")
     for name in sorted(total, key=lambda name: -total[name])[:_CLASSES]:
-        table.add_row(name, *(str(numbers.classes.get(name, 0)) for numbers in statistics.values()))
+        table.add_row(_plain(name), *(str(numbers.classes.get(name, 0)) for numbers in statistics.values()))
     console.print()
     console.print(table)
     if len(total) > _CLASSES:
@@ -162,7 +161,7 @@ def _group(console: Console, findings: Sequence[Finding], data: Path) -> None:
     console.print(title, soft_wrap=True)
     for found in findings[:_FIRST]:
         place = f"{_short(found.file, data)}{f', {found.where}' if found.where else ''}"
-        console.print(f"  {place}: {found.message}", soft_wrap=True)
+        console.print(_plain(f"  {place}: {found.message}"), soft_wrap=True)
     if len(findings) > _FIRST:
         console.print(f"  and {len(findings) - _FIRST} more; --json lists all")
 
@@ -201,10 +200,19 @@ def _list_checks(as_json: bool) -> None:
         rows: list[dict[str, Any]] = [{"check": name} | asdict(check) for name, check in CHECKS.items()]
         typer.echo(json.dumps(rows, indent=2))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("check", "severity", "meaning", "--fix", box=None, pad_edge=False, header_style="bold")
+    console = _console()
     for name, check in CHECKS.items():
-        table.add_row(name, check.severity, check.meaning, check.fix, style=None)
-    Console(highlight=False, markup=False).print(table)
+        fixed = f"; --fix: {check.fix}" if check.fix else ""
+        console.print(f"{check.severity:8}{name:22}{check.meaning}{fixed}", soft_wrap=True)
+
+
+def _console() -> Console:
+    """Standard output, taking names of files and classes for text and not for markup."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def _plain(text: str) -> str:
+    """What a terminal can show: no control characters from names of files and classes."""
+    return "".join(character if character.isprintable() else "?" for character in text)
