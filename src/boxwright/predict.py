@@ -220,7 +220,12 @@ def _read(source: Any, preprocess: Preprocess, keep: bool) -> _Ready | InputErro
 
 
 def to_pixels(source: Any) -> UInt8[np.ndarray, "height width 3"] | Float32[np.ndarray, "3 height width"]:
-    """The upright RGB image, as bytes or, where floats were given, as floats."""
+    """The upright RGB image, as bytes or, where floats were given, as floats.
+
+    An `InputError` in the place of an image (a video that ends early) is raised in its turn.
+    """
+    if isinstance(source, InputError):
+        raise source
     if isinstance(source, str | Path):
         return read_image(source)
     if isinstance(source, Image.Image):

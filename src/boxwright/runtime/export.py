@@ -103,7 +103,6 @@ def _translate(net: nn.Module, decoder: Decoder, size: tuple[int, int]) -> Any:
     """The ONNX protobuf, without what the exporter says of its own work (it names files of this machine)."""
     batch = torch.export.Dim("batch", min=1, max=1 << 16)
     example = (torch.zeros(2, 3, *size), torch.tensor([size, size]))
-    table: dict[Callable[..., Any], Callable[..., Any]] = {torch.ops.boxwright.nms.default: _nms_in_onnx()}
     with _quiet(), torch.no_grad():
         # Captured here and not by torch.onnx.export, which falls back to a fixed batch without a word.
         captured = torch.export.export(
@@ -116,7 +115,8 @@ def _translate(net: nn.Module, decoder: Decoder, size: tuple[int, int]) -> Any:
             opset_version=OPSET,
             input_names=INPUTS,
             output_names=OUTPUTS,
-            custom_translation_table=table,
+            dynamic_shapes={name: {0: "batch"} for name in INPUTS},  # only for the name of the axis
+            custom_translation_table=translations(),
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
@@ -130,6 +130,15 @@ def _translate(net: nn.Module, decoder: Decoder, size: tuple[int, int]) -> Any:
         entry.ClearField("doc_string")
     graph.ClearField("value_info")
     return proto
+
+
+def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
+    """How our own operators are said in ONNX's: the `custom_translation_table` of `torch.onnx.export`.
+
+    Raises:
+        InputError: onnxscript is not installed.
+    """
+    return {torch.ops.boxwright.nms.default: _nms_in_onnx()}
 
 
 def _nms_in_onnx() -> Callable[..., Any]:

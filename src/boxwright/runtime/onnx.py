@@ -65,7 +65,8 @@ class OnnxEngine:
             name: value for name, value in zip(INPUTS, (images, sizes), strict=True) if name in self._inputs
         }
         boxes, scores, labels, valid = self._session.run(list(OUTPUTS), fed)
-        return boxes, scores, labels, valid
+        # ONNX Runtime says "long long", which is int64 by another name on this platform or that.
+        return boxes, scores, labels.view(np.int64), valid
 
 
 class OnnxModel:

@@ -125,8 +125,9 @@ def _match(mine: _Row, theirs: _Row, tolerance: Tolerance) -> _Match:
             left.remove(i)
             right.remove(j)
             box, score = max(box, float(cost[i, j])), max(score, float(apart[i, j]))
-    # The last places of a full list go to either of two detections of equal score.
-    least = max((float(row.scores.min()) for row in (mine, theirs) if row.full), default=-np.inf)
+    # The last place of two full lists goes to either of two detections of equal score.
+    full = mine.full and theirs.full
+    least = max(float(mine.scores.min()), float(theirs.scores.min())) if full else -np.inf
     clear = least + tolerance.score
     missing = sum(mine.scores[i] > clear for i in left) + sum(theirs.scores[j] > clear for j in right)
     return _Match(int(missing), box, score)

@@ -1,0 +1,87 @@
+"""`boxwright export`: one ONNX file with everything inside, checked against the model it comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="A .safetensors checkpoint, or a packaged name.")],
+    out: Annotated[Path | None, typer.Option(help="The file; by default beside the checkpoint.")] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Option(help="Pictures to compare on: file, folder or pattern (repeatable); up to 12 are used."),
+    ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Store weights as 16-bit floats: half the size.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The comparison as a JSON object.")] = False,
+) -> None:
+    """Write a model as ONNX: preprocessing settings, class names and NMS inside, any batch size.
+
+    Ends by comparing its boxes with the model's own on real pictures, in batches of 1 and 3, and on an empty
+    one. Exit 1, and no file, if they differ.
+
+    **Examples**
+
+    `boxwright export runs/cells/best.safetensors`
+
+    `boxwright export runs/cells/best.safetensors --out cells.onnx --half --images data/cells/val`
+    """
+    import json
+    from dataclasses import asdict
+
+    from boxwright.cli.console import say
+    from boxwright.errors import InputError
+    from boxwright.loading import load
+    from boxwright.runtime.onnx import OnnxModel
+
+    target = out if out is not None else Path(model).with_suffix(".onnx")
+    if target.suffix != ".onnx":
+        raise InputError(
+            "the name of an exported model ends in .onnx", path=target, hint="choose another --out"
+        )
+    loaded = load(model, engine="torch")
+    if isinstance(loaded, OnnxModel):
+        raise InputError("is exported already", path=model, hint="export the .safetensors checkpoint")
+    pictures = _pictures(images)
+
+    from boxwright.runtime.export import ParityError, export_onnx
+
+    try:
+        parity = export_onnx(loaded, target, images=pictures, half=half)
+    except ParityError as error:
+        say(f"boxwright: {error}; nothing was written")
+        if as_json:
+            typer.echo(json.dumps({"file": None, **asdict(error.parity)}))
+        raise typer.Exit(1) from error
+    if as_json:
+        typer.echo(json.dumps({"file": str(target), **asdict(parity)}))
+    say(f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB)\ncompared: {parity}")
+
+
+def _pictures(images: list[str] | None) -> Sequence[Any]:
+    """The person's pictures, or the photographs that two of our dependencies ship."""
+    from itertools import islice
+
+    from boxwright.cli.console import say
+    from boxwright.errors import InputError
+    from boxwright.runtime.sources import Sources
+
+    if images:
+        return [item.image for item in islice(Sources(images), 12)]
+    from boxwright.data.scenes import load_material
+
+    try:
+        photographs = list(load_material("test").photographs.values())
+    except InputError as error:
+        raise InputError("there are no pictures to compare on", hint="name some with --images") from error
+    say("comparing on the photographs of scikit-image and scikit-learn; --images names your own")
+    # Different aspects of them, too: a stretched input is another picture.
+    return [*photographs, *(photo[:, : photo.shape[1] // 2] for photo in photographs)]

@@ -1,0 +1,194 @@
+"""Where detections go, one image at a time: pictures, JSON lines, CSV, COCO results. Torch-free.
+
+Each sink is a context manager; a file appears when its block ends well, and not before.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol, TextIO
+
+from boxwright.draw import class_colour, draw_boxes, write_picture
+from boxwright.errors import InputError
+from boxwright.files import replacing
+from boxwright.results import Result
+from boxwright.runtime.sources import Item
+from boxwright.runtime.video import VideoWriter
+
+_DRAWN = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
+
+
+class Sink(Protocol):
+    """Takes results in order."""
+
+    def take(self, item: Item, result: Result) -> None:
+        """Write one image's detections."""
+        ...
+
+    def skip(self, item: Item, error: InputError) -> None:
+        """Note an image that could not be read."""
+        ...
+
+
+class Pictures:
+    """The images with their boxes drawn in, in a folder; a video becomes one MP4.
+
+    Args:
+        folder: made when it is needed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._video: tuple[Path, VideoWriter] | None = None
+        self._open = ExitStack()
+
+    def __enter__(self) -> Pictures:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if kind is None:
+            self._finish_video()
+        else:
+            self._open.__exit__(kind, error, trace)  # type: ignore[arg-type]
+
+    def take(self, item: Item, result: Result) -> None:
+        """Draw one image; a result without its image is a defect."""
+        if result.image is None:
+            raise ValueError("pictures need results that keep their images")
+        colours = [class_colour(int(index)) for index in result.index]
+        drawn = draw_boxes(result.image, result.boxes, result.names, result.scores, colours)
+        if item.frame is None:
+            self._finish_video()
+            suffix = "" if item.output.suffix.lower() in _DRAWN else ".png"
+            target = self.folder / f"{item.output}{suffix}"
+            self._guard(target, item.path)
+            write_picture(target, drawn)
+            return
+        target = self.folder / f"{item.output}{'' if item.output.suffix.lower() == '.mp4' else '.mp4'}"
+        if self._video is None or self._video[0] != target:
+            self._finish_video()
+            self._guard(target, item.path)
+            file = self._open.enter_context(replacing(target))
+            self._video = target, VideoWriter(file, item.rate, result.size)
+        self._video[1].write(drawn)
+
+    def skip(self, item: Item, error: InputError) -> None:
+        """Nothing to draw."""
+
+    def _finish_video(self) -> None:
+        if self._video is not None:
+            self._video[1].close()
+            self._video = None
+            self._open.close()
+
+    @staticmethod
+    def _guard(target: Path, source: Path) -> None:
+        if target.resolve() == source.resolve():
+            raise InputError("its picture would replace it", path=source, hint="choose another --out")
+
+
+class JsonLines:
+    """One JSON object per image and line; an unreadable image has "path" and "error".
+
+    Args:
+        file: receives each line at once.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def take(self, item: Item, result: Result) -> None:
+        """Write the result's line."""
+        self._write(_numbered(item) | {k: v for k, v in result.to_dict().items() if k != "path"})
+
+    def skip(self, item: Item, error: InputError) -> None:
+        """Write the error's line."""
+        self._write(_numbered(item) | {"error": error.message})
+
+    def _write(self, values: dict[str, object]) -> None:
+        self._file.write(json.dumps(values) + "\n")
+        self._file.flush()
+
+
+class CsvTable:
+    """One row per detection: path, frame (of a video), x1, y1, x2, y2, score, label, name."""
+
+    COLUMNS = ("path", "frame", "x1", "y1", "x2", "y2", "score", "label", "name")
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._write([self.COLUMNS])
+
+    def take(self, item: Item, result: Result) -> None:
+        """Write the rows of one image."""
+        frame = "" if item.frame is None else item.frame
+        self._write(
+            [str(item.path), frame, *found["box"], found["score"], found["label"], found["name"]]
+            for found in result.to_dict()["detections"]
+        )
+
+    def skip(self, item: Item, error: InputError) -> None:
+        """An unreadable image has no rows."""
+
+    def _write(self, rows: object) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)  # type: ignore[arg-type]
+        self._file.write(text.getvalue().encode())
+
+
+class CocoResults:
+    """COCO's list of results, as its evaluation reads it: image_id, category_id, bbox (x, y, w, h), score.
+
+    The id of an image is its file's name without suffix, as a number where it is one (COCO's own files); a
+    `file_name` stands beside it, and for a video the number of the frame.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._before = "["
+
+    def take(self, item: Item, result: Result) -> None:
+        """Write one image's detections."""
+        stem = item.path.stem
+        about = {"image_id": int(stem) if stem.isdecimal() else stem, "file_name": str(item.path)}
+        if item.frame is not None:
+            about["frame"] = item.frame
+        for found in result.to_dict()["detections"]:
+            x1, y1, x2, y2 = found["box"]
+            bbox = [x1, y1, round(x2 - x1, 3), round(y2 - y1, 3)]
+            row = {**about, "category_id": found["label"], "bbox": bbox, "score": found["score"]}
+            self._file.write(f"{self._before}\n{json.dumps(row)}".encode())
+            self._before = ","
+
+    def skip(self, item: Item, error: InputError) -> None:
+        """An unreadable image has no results."""
+
+    def end(self) -> None:
+        """Close the list."""
+        self._file.write(b"[]\n" if self._before == "[" else b"\n]\n")
+
+
+@contextmanager
+def table_file(path: Path) -> Iterator[CsvTable]:
+    """A CSV file."""
+    with replacing(path) as file:
+        yield CsvTable(file)
+
+
+@contextmanager
+def coco_file(path: Path) -> Iterator[CocoResults]:
+    """A JSON file of COCO results."""
+    with replacing(path) as file:
+        results = CocoResults(file)
+        yield results
+        results.end()
+
+
+def _numbered(item: Item) -> dict[str, object]:
+    path: dict[str, object] = {"path": str(item.path)}
+    return path if item.frame is None else path | {"frame": item.frame}

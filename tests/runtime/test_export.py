@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from boxwright.errors import InputError
+from boxwright.model import TorchEngine
+from boxwright.nms import nms
+from boxwright.runtime.export import ParityError, export_onnx
+from boxwright.runtime.onnx import OnnxEngine, load
+from boxwright.types import Predictions
+
+from .toys import ColourNet, pictures, toy_model
+
+
+def inputs(count: int) -> tuple[np.ndarray, np.ndarray]:
+    preprocess = toy_model().preprocess
+    some = [preprocess(image) for image in pictures()]
+    return np.stack([some[i % len(some)] for i in range(count)]), np.full((count, 2), 32, np.int64)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8])
+def test_every_image_of_any_batch_is_as_in_torch(exported: Path, batch: int) -> None:
+    model = toy_model()
+    images, sizes = inputs(batch)
+    theirs = OnnxEngine(exported).run(images, sizes)
+    mine = TorchEngine(model.net, model.decoder).run(images, sizes)
+    for a, b, name in zip(mine, theirs, ("boxes", "scores", "labels", "valid"), strict=True):
+        assert a.dtype == b.dtype and a.shape == b.shape, name
+        np.testing.assert_allclose(a, b, atol=1e-4, err_msg=name)
+    assert theirs[3].sum(1).tolist() == [(2, 4, 0, 1)[i % 4] for i in range(batch)]
+
+
+def test_the_graph_has_one_dynamic_axis_and_no_traces_of_this_machine(exported: Path) -> None:
+    proto = onnx.load(exported)
+    onnx.checker.check_model(proto)
+    shapes = {
+        entry.name: [axis.dim_param or axis.dim_value for axis in entry.type.tensor_type.shape.dim]
+        for entry in (*proto.graph.input, *proto.graph.output)
+    }
+    assert shapes["images"] == ["batch", 3, 32, 32] and shapes["sizes"] == ["batch", 2]
+    assert shapes["boxes"][0] == shapes["valid"][0] == "batch"
+    content = exported.read_bytes()
+    assert os.getcwd().encode() not in content and b".py" not in content  # noqa: PTH109
+    assert {entry.key for entry in proto.metadata_props} == {"boxwright", "sha256"}
+
+
+def test_what_travels_with_the_model_arrives(exported: Path) -> None:
+    assert load(exported).manifest == toy_model().manifest
+
+
+def test_predictions_are_the_model_s(exported: Path) -> None:
+    model, graph = toy_model(), load(exported)
+    for mine, theirs in zip(model.predict(pictures()), graph.predict(pictures()), strict=True):
+        np.testing.assert_allclose(mine.boxes, theirs.boxes, atol=0.01)
+        np.testing.assert_allclose(mine.scores, theirs.scores, atol=1e-5)
+        assert mine.names == theirs.names and mine.labels.tolist() == theirs.labels.tolist()
+    [empty] = graph.predict(pictures()[2])
+    assert len(empty) == 0 and empty.boxes.shape == (0, 4)
+    red, green = graph.predict(pictures()[0])[0].labels.tolist()
+    assert (red, green) == (7, 3)
+
+
+def test_half_precision_halves_the_weights_and_keeps_the_detections(tmp_path: Path) -> None:
+    class Wide(ColourNet):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.aside = torch.nn.Conv2d(3, 12, 7, padding=3, stride=8)  # weights worth storing
+
+        def forward(self, images: torch.Tensor, sizes: torch.Tensor) -> Predictions:
+            out = super().forward(images, sizes)
+            return Predictions(out.logits, out.deltas + 0.01 * self.aside(images).mean(), out.priors)
+
+    model = toy_model(Wide())
+    parity = export_onnx(model, tmp_path / "half.onnx", images=pictures(), half=True)
+    assert parity.holds and parity.detections > 0
+    kinds = [
+        entry.data_type
+        for entry in onnx.load(tmp_path / "half.onnx").graph.initializer
+        if len(entry.dims) == 4
+    ]
+    assert kinds and set(kinds) == {onnx.TensorProto.FLOAT16}
+    [mine], [theirs] = model.predict(pictures()[0]), load(tmp_path / "half.onnx").predict(pictures()[0])
+    np.testing.assert_allclose(mine.boxes, theirs.boxes, atol=0.1)
+
+
+def test_a_graph_that_differs_is_not_written(tmp_path: Path) -> None:
+    class Fickle(ColourNet):
+        def forward(self, images: torch.Tensor, sizes: torch.Tensor) -> Predictions:
+            out = super().forward(images, sizes)
+            moved = out.deltas + (0.3 if torch.compiler.is_exporting() else 0.0)
+            return Predictions(out.logits, moved, out.priors)
+
+    (tmp_path / "toy.onnx").write_bytes(b"before")
+    with pytest.raises(ParityError, match=r"differs from the model: .* without a counterpart"):
+        export_onnx(toy_model(Fickle()), tmp_path / "toy.onnx", images=pictures())
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("toy.onnx", b"before")]
+
+
+def test_a_net_that_fixes_the_batch_is_refused(tmp_path: Path) -> None:
+    class Fixed(ColourNet):
+        def forward(self, images: torch.Tensor, sizes: torch.Tensor) -> Predictions:
+            return super().forward(images.reshape(int(images.shape[0]), 3, 32, 32), sizes)
+
+    with pytest.raises(Exception, match="batch"):
+        export_onnx(toy_model(Fixed()), tmp_path / "toy.onnx", images=pictures())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_model_stays_in_training_mode_and_bad_pictures_are_named(tmp_path: Path) -> None:
+    model = toy_model()
+    model.net.train()
+    with pytest.raises(InputError, match=r"nowhere\.jpg: no such file"):
+        export_onnx(model, tmp_path / "toy.onnx", images=["nowhere.jpg"])
+    assert model.net.training and list(tmp_path.iterdir()) == []
+
+
+class Suppress(torch.nn.Module):
+    def __init__(self, iou: float, k: int) -> None:
+        super().__init__()
+        self.iou, self.k = iou, k
+
+    def forward(self, boxes: torch.Tensor, scores: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+        kept: torch.Tensor = torch.ops.boxwright.nms(boxes, scores, groups, self.iou, self.k)
+        return kept
+
+
+@pytest.fixture(scope="module")
+def suppression() -> object:
+    """The operator alone in ONNX Runtime: 10 boxes, IoU 0.5, 12 places."""
+    import onnxruntime
+
+    from boxwright.runtime.export import translations
+
+    example = (torch.rand(2, 10, 4), torch.rand(2, 10), torch.arange(10).remainder(3).expand(2, -1))
+    batch = torch.export.Dim("batch")
+    captured = torch.export.export(Suppress(0.5, 12), example, dynamic_shapes=({0: batch},) * 3)
+    program = torch.onnx.export(captured, dynamo=True, verbose=False, custom_translation_table=translations())
+    assert program is not None
+    return onnxruntime.InferenceSession(program.model_proto.SerializeToString())
+
+
+corner = st.integers(0, 5)
+box = st.tuples(corner, corner, corner, corner)
+score = st.sampled_from([-np.inf, np.nan, -1.0, 0.0, 0.25, 0.5])
+case = st.lists(st.tuples(box, score, st.integers(0, 2)), min_size=10, max_size=10)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(case, min_size=1, max_size=4))
+def test_the_operator_in_onnx_equals_the_kernel(
+    suppression: object, cases: list[list[tuple[object, ...]]]
+) -> None:
+    boxes, scores, groups = (
+        torch.tensor([[row[part] for row in case] for case in cases]) for part in range(3)
+    )
+    boxes, scores, groups = boxes.float(), scores.float(), groups.long()
+    names = [entry.name for entry in suppression.get_inputs()]  # type: ignore[attr-defined]
+    fed = dict(zip(names, (boxes.numpy(), scores.numpy(), groups.numpy()), strict=True))
+    [theirs] = suppression.run(None, fed)  # type: ignore[attr-defined]
+    assert theirs.tolist() == nms(boxes, scores, groups, 0.5, 12).tolist()
