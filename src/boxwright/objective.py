@@ -64,7 +64,11 @@ class Objective:
         )
 
     def _boxes(
-        self, out: Predictions, targets: Targets, assignment: Assignment, positive: Bool[Tensor, "batch prior"]
+        self,
+        out: Predictions,
+        targets: Targets,
+        assignment: Assignment,
+        positive: Bool[Tensor, "batch prior"],
     ) -> Float[Tensor, " object"]:
         """Localisation loss of the object priors alone: they are few."""
         image, prior = positive.nonzero(as_tuple=True)

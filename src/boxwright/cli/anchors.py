@@ -10,9 +10,13 @@ import typer
 
 def command(
     data: Annotated[Path, typer.Argument(help="A data set: folder, COCO file, data.yaml or CSV.")],
-    model: Annotated[str, typer.Option(help="The recipe whose priors are judged.")] = "ssd320-efficientnet-lite0",
+    model: Annotated[
+        str, typer.Option(help="The recipe whose priors are judged.")
+    ] = "ssd320-efficientnet-lite0",
     split: Annotated[str, typer.Option(help="Which part of the data set.")] = "train",
-    fit: Annotated[bool, typer.Option("--fit", help="Also fit scales to the data and say what they reach.")] = False,
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Also fit scales to the data and say what they reach.")
+    ] = False,
     change: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting: model.scales=0.05,0.1,...")
     ] = None,

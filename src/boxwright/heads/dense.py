@@ -39,9 +39,7 @@ class PerLevelHead(nn.Module):
             flatten_cells(score(level), self.columns)
             for score, level in zip(self.scores, levels, strict=True)
         ]
-        deltas = [
-            flatten_cells(offset(level), 4) for offset, level in zip(self.offsets, levels, strict=True)
-        ]
+        deltas = [flatten_cells(offset(level), 4) for offset, level in zip(self.offsets, levels, strict=True)]
         return torch.cat(logits, 1), torch.cat(deltas, 1)[:, :, None]
 
 

@@ -170,6 +170,8 @@ SSD320_EFFICIENTNET_LITE0 = Recipe(
     _SSD320,
     ssd_efficientnet_lite0,
     AUGMENT_SSD,
-    TrainSettings(batch=16, epochs=60, optimiser="adamw", lr=1e-3, weight_decay=0.02, backbone_lr=0.3, ema=0.998),
+    TrainSettings(
+        batch=16, epochs=60, optimiser="adamw", lr=1e-3, weight_decay=0.02, backbone_lr=0.3, ema=0.998
+    ),
     Pretrained(lite_weights.load, lite_weights.packaged, lite_weights.ORIGIN),
 )
