@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from boxwright.data.examined import Examined, box_text, few, groups, where
+from boxwright.data.examined import Examined, few, groups
 from boxwright.data.findings import finding
 from boxwright.data.reading import box_fault
 from boxwright.data.records import Dataset, Finding, Sample
@@ -28,33 +28,30 @@ def objects(data: Examined) -> Iterator[Finding]:
         sides = sample.boxes[:, 2:] - sample.boxes[:, :2]
         for index in np.flatnonzero((sides < _TINY).any(axis=1)).tolist():
             width, height = sides[index].tolist()
-            message = f"box {box_text(sample, index)} is {width:.4g} x {height:.4g} pixels"
-            yield finding("box-tiny", sample.path, where(part, sample, index), message)
+            yield data.odd("box-tiny", part, sample, index, f"is {width:.4g} x {height:.4g} pixels")
         if size is not None:
             for index in np.flatnonzero((sides >= _WHOLE * np.array(size[::-1])).all(axis=1)).tolist():
-                message = f"box {box_text(sample, index)} covers the image"
-                yield finding("box-whole-image", sample.path, where(part, sample, index), message)
+                yield data.odd("box-whole-image", part, sample, index, "covers the image")
         if sample.size is None and size is not None:
             for index, box in enumerate(sample.boxes.tolist()):
                 fault = box_fault(box, size)
                 if fault is not None:
-                    yield finding(fault[0], sample.path, where(part, sample, index), fault[1])
-        yield from _same_boxes(part, sample)
+                    message = f"does not fit the image of {size[1]} x {size[0]} pixels"
+                    yield data.odd(fault[0], part, sample, index, message)
+        yield from _same_boxes(data, part, sample)
 
 
-def _same_boxes(part: Dataset, sample: Sample) -> Iterator[Finding]:
+def _same_boxes(data: Examined, part: Dataset, sample: Sample) -> Iterator[Finding]:
     first: dict[tuple[float, ...], int] = {}
     for index, box in enumerate(np.round(sample.boxes, 2).tolist()):
         other = first.setdefault(tuple(box), index)
         if other == index:
             continue
-        here = where(part, sample, index)
         if sample.labels[index] == sample.labels[other]:
-            message = f"box {box_text(sample, index)} is there twice"
-            yield finding("box-duplicate", sample.path, here, message)
+            yield data.odd("box-duplicate", part, sample, index, "is there twice")
         else:
             names = " and ".join(part.classes[sample.labels[i]] for i in (other, index))
-            yield finding("box-two-classes", sample.path, here, f"box {box_text(sample, index)} is {names}")
+            yield data.odd("box-two-classes", part, sample, index, f"is {names}")
 
 
 def origin(data: Examined) -> Iterator[Finding]:
@@ -108,8 +105,8 @@ def splits(data: Examined) -> Iterator[Finding]:
     """Splits without images, and images in two of them."""
     for split, part in data.parts.items():
         if not part.samples:
-            place = f"split {split}" if split else ""
-            yield finding("split-empty", part.root, place, "no image can be used")
+            where = f"split {split}" if split else ""
+            yield finding("split-empty", part.root, where, "no image can be used")
     for (one, first), (two, second) in combinations(data.parts.items(), 2):
         paths = {sample.path for sample in first}
         for sample in second:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
@@ -80,7 +79,7 @@ def image_names(data: Examined) -> Iterator[Finding]:
                 yield finding("name-shared", group[1], "", f"shares its annotations with {group[0].name}")
     # What a reader has reported and left out is not unlisted, nor is its image.
     known = set(paths) | set(data.probes)
-    reported = {Path(file).stem for file in data.reported}
+    reported = {file.stem for file in data.reported}
     for folder in sorted({path.parent for path in paths}):
         try:
             spare = sorted(
@@ -100,7 +99,7 @@ def annotation_files(data: Examined) -> Iterator[Finding]:
     folder = data.root / "Annotations"
     if data.format != "voc" or not folder.is_dir():
         return
-    used = {str(sample.image_id) for _, _, sample in data.samples()} | {Path(f).stem for f in data.reported}
+    used = {str(sample.image_id) for _, _, sample in data.samples()} | {file.stem for file in data.reported}
     spare = sorted(f.name for f in folder.iterdir() if f.suffix.lower() == ".xml" and f.stem not in used)
     if spare:
         message = f"{len(spare)} annotation file{'s' * (len(spare) > 1)} in no split: {few(spare)}"

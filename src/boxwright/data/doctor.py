@@ -122,7 +122,7 @@ def examine(
         paths = [sample.path for part in parts.values() for sample in part]
         probes = probe_all(paths, decode=decode, jobs=jobs, watch=watch)
     own = {split: part for split, part in parts.items() if split not in whole}
-    data = Examined(kind, own, probes, frozenset(found.file for found in findings))
+    data = Examined(kind, own, probes, frozenset(Path(found.file).absolute() for found in findings))
     for check, ids in CHECKERS:
         if wanted & ids:
             findings += run(check, data)

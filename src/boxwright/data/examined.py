@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from boxwright.data.findings import finding
 from boxwright.data.probe import Probe
-from boxwright.data.records import Dataset, Sample
+from boxwright.data.records import Dataset, Finding, Sample
 
 Item = TypeVar("Item")
 
@@ -22,13 +23,13 @@ class Examined:
         format: "coco", "voc", "yolo" or "csv".
         parts: each split that is not merely the union of others, in boxwright's order.
         probes: every image file that is named; empty where nobody looked.
-        reported: files that a reader's finding names.
+        reported: files (absolute) that a reader's finding names.
     """
 
     format: str
     parts: Mapping[str, Dataset]
     probes: Mapping[Path, Probe]
-    reported: Collection[str] = ()
+    reported: Collection[Path] = ()
 
     @property
     def root(self) -> Path:
@@ -54,6 +55,18 @@ class Examined:
         probe = self.probes.get(sample.path)
         return sample.size or (probe.size if probe is not None else None)
 
+    def odd(self, check: str, part: Dataset, sample: Sample, index: int, message: str) -> Finding:
+        """A finding about one object, by id or number; in the image's own annotation file if it has one."""
+        file = _annotation_file(part, sample)
+        where = name = part.classes[sample.labels[index]]
+        identity = sample.object_ids[index] if sample.object_ids else None
+        if identity is not None:
+            where = f"annotation {identity} ({name})"
+        elif file not in self.reported:  # else objects may be missing before this one
+            where = f"object {index + 1} ({name})"
+        corners = ", ".join(f"{value:.6g}" for value in sample.boxes[index].tolist())
+        return finding(check, file, where, f"box [{corners}] {message}")
+
 
 def unions(paths: Mapping[str, Collection[Path]]) -> set[str]:
     """Splits that are only other splits together, such as "trainval": not a leak, and nothing new to look at.
@@ -72,16 +85,14 @@ def unions(paths: Mapping[str, Collection[Path]]) -> set[str]:
     return found
 
 
-def where(part: Dataset, sample: Sample, index: int) -> str:
-    """Which object of an image: its id where the file gives one, and its class."""
-    name = part.classes[sample.labels[index]]
-    identity = sample.object_ids[index] if sample.object_ids else None
-    return name if identity is None else f"annotation {identity} ({name})"
-
-
-def box_text(sample: Sample, index: int) -> str:
-    """The corners of a box, short."""
-    return f"[{', '.join(f'{value:.6g}' for value in sample.boxes[index].tolist())}]"
+def _annotation_file(part: Dataset, sample: Sample) -> Path:
+    """VOC's XML file of an image, else the image."""
+    if part.format == "voc":
+        for folder in (part.root / "Annotations", sample.path.parent):
+            file = folder / f"{sample.image_id}.xml"
+            if file.is_file():
+                return file
+    return sample.path
 
 
 def groups(items: Iterable[Item], key: Callable[[Item], str]) -> list[list[Item]]:

@@ -47,7 +47,7 @@ class Probe:
 
 
 Watch = Callable[[Iterable[Probe], str, int], Iterable[Probe]]
-"""Passes files on as they are done and shows how many of the total; `boxwright.cli.console.progress` is one."""
+"""Passes files on and shows how many of how many are done; `boxwright.cli.console.progress` is one."""
 
 
 def probe(path: Path, *, decode: bool = True) -> Probe:
@@ -86,8 +86,13 @@ def probe_all(
     found: dict[Path, Probe] = {}
     with ThreadPoolExecutor(jobs or processors()) as pool:
         results: Iterable[Probe] = pool.map(lambda path: _guarded(path, decode), unique)
-        for result in results if watch is None else watch(results, "looking at images", len(unique)):
-            found[result.path] = result
+        try:
+            for result in results if watch is None else watch(results, "looking at images", len(unique)):
+                found[result.path] = result
+        except BaseException:
+            # Ctrl-C must not wait for the images that are still in the queue.
+            pool.shutdown(cancel_futures=True)
+            raise
     return found
 
 
