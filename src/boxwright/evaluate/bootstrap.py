@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64, Int64
 
-from boxwright.evaluate.curves import RECALLS, mean
+from boxwright.evaluate.curves import RECALLS
 from boxwright.evaluate.matching import Match, Tables
+
+_CHUNK = 2_000_000
+"""Detections times draws at once: bounds the memory to about 100 MB."""
 
 
 def ap_interval(
@@ -30,29 +33,38 @@ def ap_interval(
     if rows.images < 2 or not rows.objects().any():
         return math.nan, math.nan
     rng = np.random.default_rng(seed)
-    counted = ~match.ignored
-    per_class = [np.flatnonzero(counted & (rows.det_label == k)) for k in range(len(rows.classes))]
-    real = ~rows.gt_ignore
-    values = []
-    for _ in range(draws):
-        weight = np.bincount(rng.integers(0, rows.images, rows.images), minlength=rows.images).astype(float)
-        objects = np.bincount(
-            rows.gt_label[real], weights=weight[rows.gt_image[real]], minlength=len(rows.classes)
+    drawn = rng.integers(0, rows.images, (draws, rows.images))
+    weight = np.stack([np.bincount(images, minlength=rows.images) for images in drawn]).astype(np.float64)
+    average = np.full((draws, len(rows.classes)), math.nan)
+    for label in range(len(rows.classes)):
+        mine = (rows.gt_label == label) & ~rows.gt_ignore
+        det = np.flatnonzero(~match.ignored & (rows.det_label == label))
+        average[:, label] = _average_precision(
+            weight, rows.det_image[det], match.hit[det], weight[:, rows.gt_image[mine]].sum(axis=1)
         )
-        times = weight[rows.det_image]
-        found = times * match.hit
-        values.append(
-            mean([_ap(times[row], found[row], n) for row, n in zip(per_class, objects, strict=True)])
-        )
-    low, high = np.nanquantile(values, [(1 - share) / 2, (1 + share) / 2])
+    known = ~np.isnan(average)
+    count = known.sum(axis=1)
+    values = np.where(known, average, 0.0).sum(axis=1)[count > 0] / count[count > 0]
+    low, high = np.quantile(values, [(1 - share) / 2, (1 + share) / 2])
     return float(low), float(high)
 
 
-def _ap(times: Float64[np.ndarray, " det"], found: Float64[np.ndarray, " det"], objects: float) -> float:
-    """AP of one class in which each detection stands `times` times."""
-    if not objects:
-        return math.nan
-    right, all_ = np.cumsum(found), np.cumsum(times)
-    precision = np.divide(right, all_, out=np.zeros_like(right), where=all_ > 0)
-    envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
-    return float(envelope[np.searchsorted(right / objects, RECALLS, side="left")].mean())
+def _average_precision(
+    weight: Float64[np.ndarray, "draw image"],
+    image: Int64[np.ndarray, " det"],
+    hit: Bool[np.ndarray, " det"],
+    objects: Float64[np.ndarray, " draw"],
+) -> Float64[np.ndarray, " draw"]:
+    """AP of one class in each draw, where a detection counts as often as its image; nan without objects."""
+    values = np.full(len(weight), math.nan)
+    step = max(1, _CHUNK // max(len(image), 1))
+    for start in range(0, len(weight), step):
+        times = weight[start : start + step][:, image]
+        found, total = np.cumsum(times * hit, axis=1), np.cumsum(times, axis=1)
+        precision = np.divide(found, total, out=np.zeros_like(found), where=total > 0)
+        envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        for draw in range(len(times)):
+            if number := objects[start + draw]:
+                place = np.searchsorted(found[draw] / number, RECALLS, side="left")
+                values[start + draw] = np.append(envelope[draw], 0.0)[place].mean()
+    return values

@@ -63,7 +63,9 @@ def summary(report: Report) -> str:
 
 def subject(report: Report) -> str:
     """What was measured, as plain text."""
-    return report.model.get("name") or report.model.get("recipe") or "Detections"
+    return next(
+        (report.model[key] for key in ("name", "model", "recipe") if key in report.model), "Detections"
+    )
 
 
 def place(report: Report) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 Record = TypeVar("Record")
@@ -39,8 +40,7 @@ def _read(kind: Any, value: Any) -> Any:
         return kind.from_dict(value)
     if is_dataclass(kind):
         make: Any = kind
-        hints = get_type_hints(make)
-        return make(**{f.name: _read(hints[f.name], value[f.name]) for f in fields(make)})
+        return make(**{name: _read(hint, value[name]) for name, hint in _fields(make).items()})
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is tuple and arguments[-1] is Ellipsis:
         return tuple(_read(arguments[0], one) for one in value)
@@ -51,3 +51,9 @@ def _read(kind: Any, value: Any) -> Any:
     if kind is float:
         return math.nan if value is None else float(value)
     return value
+
+
+@cache
+def _fields(kind: Any) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {f.name: hints[f.name] for f in fields(kind)}

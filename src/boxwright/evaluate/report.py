@@ -235,8 +235,8 @@ def _notes(dataset: Dataset, rows: Tables, match: Match, threshold: float | None
         notes.append(f"No object to find of: {named}. These classes have no AP and are in no mean.")
     if len(rows.det_score) and float(rows.det_score.min()) > 0.1:
         notes.append(
-            f"The weakest detection has score {rows.det_score.min():.2f}: weaker ones were left out before "
-            "evaluation, which lowers AP and recall."
+            f"No detection has a score under {rows.det_score.min():.2f}. If weaker ones were left out before "
+            "evaluation, AP and recall are lower than they need be."
         )
     dropped = sum(finding.severity == "error" for finding in dataset.findings)
     if dropped:

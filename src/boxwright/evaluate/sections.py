@@ -75,11 +75,11 @@ def _losses(report: Report) -> str:
 
 def _threshold(report: Report) -> str:
     data = report.calibration
-    direction = "too sure of itself" if data.bias > 0 else "too modest"
+    direction = "too high" if data.bias > 0 else "too low"
     gap = (
         f"Scores are {100 * abs(data.bias):.1f} points {direction} on average"
         if abs(data.bias) >= 0.01
-        else "On average, scores are neither too sure nor too modest"
+        else "On average, scores are neither too high nor too low"
     )
     return (
         '<div class="two"><figure><h3>Where to cut</h3>'
@@ -206,7 +206,7 @@ def _numbers(report: Report) -> str:
         f"<dt>VOC AP, 11 points</dt><dd>{percent(report.voc.ap11)}</dd>"
     )
     facts = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in report.model.items())
-    speed = "".join(f"<dt>{escape(key)}</dt><dd>{value:.4g}</dd>" for key, value in report.speed.items())
+    speed = "".join(f"<dt>{escape(key)}</dt><dd>{value:.3g}</dd>" for key, value in report.speed.items())
     protocol = "".join(f"<li>{escape(line)}</li>" for line in report.protocol)
     return (
         f'<div class="two"><div><h3>COCO and VOC</h3><dl>{numbers}{voc}</dl></div>'

@@ -1,0 +1,95 @@
+"""From a model and a data set to a report: detect on every image, then measure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from boxwright.data.classes import with_classes
+from boxwright.data.records import Dataset
+from boxwright.errors import InputError
+from boxwright.evaluate.report import Report, evaluate
+from boxwright.manifest import Manifest
+from boxwright.predict import Predictor
+from boxwright.results import Result
+
+Watch = Callable[[Iterable[Any]], Iterator[Any]]
+"""Passes items through; a progress bar, for instance."""
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """What is asked of a model: `boxwright.model.Model` and an exported graph both have it."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """Classes, ids, threshold, recipe."""
+        ...
+
+    def predictor(self) -> Predictor:
+        """What streams images through the network."""
+        ...
+
+
+def evaluate_model(
+    model: Detector,
+    dataset: Dataset,
+    *,
+    batch: int = 8,
+    threshold: float | None = None,
+    score_floor: float = 0.0,
+    policy: Literal["error", "skip"] = "error",
+    facts: dict[str, str] | None = None,
+    watch: Watch = iter,
+) -> Report:
+    """Detect on a data set's images with a model, and measure.
+
+    Args:
+        model: any model; its classes are matched with the data set's by name.
+        dataset: the images and what is annotated on them.
+        batch: images that the network sees at once.
+        threshold: the score from which a detection counts in precision, recall and the pictures; None is the
+            model's own.
+        score_floor: leave out weaker detections altogether. Average precision needs them: 0 keeps all.
+        policy: an image that cannot be read stops the evaluation ("error"), or is left out and
+            listed ("skip").
+        facts: what else to say of the model, such as its file.
+        watch: sees every result pass.
+
+    Raises:
+        InputError: an object has a class that the model lacks, or an image cannot be read.
+    """
+    manifest = model.manifest
+    known = with_classes(dataset, manifest.classes, manifest.ids)
+    began = time.perf_counter()
+    stream = model.predictor().stream(
+        [sample.path for sample in known],
+        score_floor,
+        batch=batch,
+        on_error="skip" if policy == "skip" else "raise",
+    )
+    results, read, broken = [], [], []
+    for place, found in enumerate(watch(stream)):
+        if isinstance(found, Result):
+            results.append(found)
+            read.append(place)
+        else:
+            broken.append(found[0])
+    seconds = time.perf_counter() - began
+    if not results:
+        raise InputError("no image could be read", path=dataset.root, hint="run boxwright check on it")
+    return evaluate(
+        known.subset(read),
+        results,
+        model_facts={"recipe": manifest.recipe, **(facts or {})},
+        threshold=manifest.score if threshold is None else threshold,
+        speed={"images per second, file to boxes": len(results) / seconds, "images at once": batch},
+        notes=[_left_out(broken)] if broken else [],
+    )
+
+
+def _left_out(broken: Sequence[Path]) -> str:
+    named = ", ".join(path.name for path in broken[:5]) + (", ..." if len(broken) > 5 else "")
+    return f"Images that could not be read and are left out: {len(broken)} ({named})."
