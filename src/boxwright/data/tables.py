@@ -1,7 +1,7 @@
 """Reads CSV: a row for each box, with the image's path, the corners (xyxy, pixels) and the class.
 
 The columns are `path,xmin,ymin,xmax,ymax,class` and, where wanted, `split,difficult,crowd,width,height`.
-Other usual names of these are understood, and so is a table without a header if its columns come in this order.
+Other usual names of these are understood, and so is a table without a header with its columns in this order.
 An image without objects is a row whose box and class are empty. Paths are relative to the table. Classes are
 those of `classes.csv` (rows `name,id`) beside it, else the names found, by alphabet, with the ids 0 to C-1.
 """

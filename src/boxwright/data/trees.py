@@ -113,7 +113,7 @@ def _text(value: str | int | float) -> str:
 def _plain(text: str | None) -> int | float | str:
     """XML has no types: what reads as a number, and would be written the same, is one."""
     text = (text or "").strip()
-    if not text[:2].lstrip("-").isdigit() or len(text) > 24:
+    if not text.removeprefix("-")[:1].isdigit() or len(text) > 24:
         return text
     for kind in (int, float):
         try:

@@ -93,10 +93,10 @@ class _Images:
         said = _text(tree, "filename")
         last = said.replace("\\", "/").rpartition("/")[2]
         named = self._by_stem.get(stem, [])
-        path = next((image for image in named if image.name == last), named[0] if named else None)
+        path = next((image for image in named if image.name.strip() == last), named[0] if named else None)
         try:
             # Authoring tools write their own full path here: it only matters if it names another file.
-            if said and stem not in (last, Path(last).stem):
+            if said and stem.strip() not in (last, Path(last).stem.strip()):
                 asked = self._folder.find(said, self._part.images)
                 if path is not None:
                     message = f"<filename> says {said!r:.80}, the image is {path.name}"

@@ -31,7 +31,7 @@ def write(
 ) -> None:
     """Write a data set, or its splits, with the images.
 
-    Class numbers are the data set's ids (0 to C-1 if one is negative). Objects are written as polygons if each
+    Class numbers are the ids (0 to C-1 if one is negative). Objects are written as polygons if each
     of them has a mask that is one polygon with the box as its hull, and as boxes otherwise: programs that
     read YOLO files misread a file that has both.
 
