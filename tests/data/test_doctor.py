@@ -18,11 +18,6 @@ from .ailments import AILMENTS, Ailment
 from .patients import HEALTHY, HEIGHT, WIDTH, coco, save, voc, xml
 
 
-@pytest.fixture(params=AILMENTS, ids=lambda ailment: f"{ailment.check}-{ailment.format}")
-def ailment(request: pytest.FixtureRequest) -> Ailment:
-    return request.param
-
-
 @pytest.mark.parametrize("format", HEALTHY)
 def test_nothing_is_found_in_a_healthy_data_set(format: str, tmp_path: Path) -> None:
     diagnosis = examine(HEALTHY[format](tmp_path / "data"))
@@ -30,15 +25,20 @@ def test_nothing_is_found_in_a_healthy_data_set(format: str, tmp_path: Path) -> 
     assert (diagnosis.format, diagnosis.splits) == (format, ("train", "val"))
 
 
+@pytest.mark.parametrize("ailment", AILMENTS, ids=lambda ailment: f"{ailment.check}-{ailment.format}")
 def test_each_check_finds_what_it_is_for_and_nothing_else(ailment: Ailment, tmp_path: Path) -> None:
     root = HEALTHY[ailment.format](tmp_path / "data")
     ailment.harm(root)
-    found = examine(root).findings
+    diagnosis = examine(root)
+    found = diagnosis.findings
     assert {finding.check for finding in found} == {ailment.check} | ailment.consequences
     for finding in found:
         assert finding.severity == CHECKS[finding.check].severity
         assert finding.message and "\n" not in finding.message
         assert finding.file.startswith(str(root))
+    report = json.loads(json.dumps(diagnosis.to_dict(), allow_nan=False))
+    assert set(report) == {"data", "format", "splits", "findings", "statistics"}
+    assert list(report["statistics"]) == report["splits"]
 
 
 def test_every_check_has_an_ailment() -> None:
@@ -154,14 +154,6 @@ def test_watch_sees_every_image_once(tmp_path: Path) -> None:
     examine(voc(tmp_path / "data"), watch=watch)
     assert [name for name, _, _ in seen] == [f"{c}.png" for c in "abcdefg"]
     assert {total for _, _, total in seen} == {7}
-
-
-def test_the_report_is_plain_json(ailment: Ailment, tmp_path: Path) -> None:
-    root = HEALTHY[ailment.format](tmp_path / "data")
-    ailment.harm(root)
-    report = json.loads(json.dumps(examine(root).to_dict(), allow_nan=False))
-    assert set(report) == {"data", "format", "splits", "findings", "statistics"}
-    assert list(report["statistics"]) == report["splits"]
 
 
 def test_statistics_by_hand(tmp_path: Path) -> None:

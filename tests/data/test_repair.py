@@ -48,7 +48,7 @@ def test_a_clean_copy_has_no_errors_and_the_source_is_as_it_was(ailment: Ailment
 
 
 @given(st.sampled_from(sorted(HEALTHY)), st.data())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_a_clean_copy_of_several_ailments_together_has_no_errors(format: str, data: st.DataObject) -> None:
     possible = [ailment for ailment in AILMENTS if ailment.format == format]
     chosen = data.draw(st.lists(st.sampled_from(possible), min_size=2, max_size=6, unique=True))
