@@ -68,30 +68,6 @@ def test_predictions_are_the_model_s(exported: Path) -> None:
     assert (red, green) == (7, 3)
 
 
-def test_half_precision_halves_the_weights_and_keeps_the_detections(tmp_path: Path) -> None:
-    class Wide(ColourNet):
-        def __init__(self) -> None:
-            super().__init__()
-            torch.manual_seed(0)
-            self.aside = torch.nn.Conv2d(3, 12, 7, padding=3, stride=8)  # weights worth storing
-
-        def forward(self, images: torch.Tensor, sizes: torch.Tensor) -> Predictions:
-            out = super().forward(images, sizes)
-            return Predictions(out.logits, out.deltas + 0.01 * self.aside(images).mean(), out.priors)
-
-    model = toy_model(Wide())
-    parity = export_onnx(model, tmp_path / "half.onnx", images=pictures(), half=True)
-    assert parity.holds and parity.detections > 0
-    kinds = [
-        entry.data_type
-        for entry in onnx.load(tmp_path / "half.onnx").graph.initializer
-        if len(entry.dims) == 4
-    ]
-    assert kinds and set(kinds) == {onnx.TensorProto.FLOAT16}
-    [mine], [theirs] = model.predict(pictures()[0]), load(tmp_path / "half.onnx").predict(pictures()[0])
-    np.testing.assert_allclose(mine.boxes, theirs.boxes, atol=0.1)
-
-
 def test_a_graph_that_differs_is_not_written(tmp_path: Path) -> None:
     class Fickle(ColourNet):
         def forward(self, images: torch.Tensor, sizes: torch.Tensor) -> Predictions:

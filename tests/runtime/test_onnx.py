@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from boxwright.errors import InputError
 from boxwright.runtime.onnx import OnnxEngine, load, seal
 
-from .toys import pictures
+from .toys import photograph, pictures
 
 
 def test_a_flipped_byte_anywhere_is_refused(exported: Path, tmp_path: Path) -> None:
@@ -81,3 +83,23 @@ print(model.predict(image)[0].names, len(model.predict(0 * image)[0]), "torch" i
     done = subprocess.run([sys.executable, "-c", script, str(exported)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "('red',) 0 False"
+
+
+@pytest.mark.skipif("BOXWRIGHT_CORE" not in os.environ, reason="no environment without torch is at hand")
+def test_detect_runs_where_torch_is_not_installed(exported: Path, tmp_path: Path) -> None:
+    core = Path(os.environ["BOXWRIGHT_CORE"])
+    bare = subprocess.run([core / "python", "-c", "import torch"], capture_output=True, text=True)
+    assert "No module named 'torch'" in bare.stderr
+    command = [
+        core / "boxwright",
+        "detect",
+        exported,
+        photograph(tmp_path),
+        "--json",
+        "--out",
+        tmp_path / "out",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {found["name"] for found in json.loads(done.stdout)["detections"]} == {"red", "green"}
+    assert (tmp_path / "out/0.jpg").is_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from boxwright.model import Model
 from boxwright.objective import Objective
 from boxwright.preprocess import Preprocess
 from boxwright.priors import GridPriors
-from boxwright.recipes import Parts
+from boxwright.recipes import RECIPES, Parts
 from boxwright.sample import HardNegatives
 from boxwright.types import Predictions
 
@@ -53,10 +54,15 @@ class ColourNet(nn.Module):
         return Predictions(flat[..., : len(CLASSES)], flat[..., None, len(CLASSES) :], priors)
 
 
-def toy_model(net: nn.Module | None = None) -> Model:
+@dataclass(frozen=True)
+class NoSettings:
+    """The toy has none."""
+
+
+def toy_parts(net: nn.Module) -> Parts:
     coder = DeltaCoder((10.0, 10.0, 5.0, 5.0))
-    parts = Parts(
-        net=ColourNet() if net is None else net,
+    return Parts(
+        net=net,
         objective=Objective(
             assign=IoUAssigner(force="bipartite"),
             sample=HardNegatives(),
@@ -67,7 +73,19 @@ def toy_model(net: nn.Module | None = None) -> Model:
         decoder=Decoder(coder, "sigmoid", 0.05, candidates=20, iou=0.45, detections=12),
         preprocess=Preprocess((SIZE, SIZE), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
     )
+
+
+def toy_model(net: nn.Module | None = None) -> Model:
+    parts = toy_parts(ColourNet() if net is None else net)
     return Model(parts, Manifest("toy", {}, CLASSES, (7, 3), parts.preprocess, 0.5, notes={"licence": "CC0"}))
+
+
+TOY = replace(
+    RECIPES["ssd320-efficientnet-lite0"],
+    name="toy",
+    settings=NoSettings(),
+    build=lambda classes, settings: toy_parts(ColourNet()),
+)
 
 
 def picture(cells: dict[tuple[int, int], str], side: int = 2 * SIZE) -> np.ndarray:

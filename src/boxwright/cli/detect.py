@@ -66,7 +66,7 @@ def command(
     with ExitStack() as files:
         targets: list[sinks.Sink] = []
         if as_json:
-            targets.append(sinks.JsonLines(sys.stdout))
+            targets.append(sinks.JsonLines(typer.echo))
         if csv is not None:
             targets.append(files.enter_context(sinks.table_file(csv)))
         if coco is not None:

@@ -105,7 +105,12 @@ class _Match:
 def _rows(engine: Engine, images: np.ndarray, sizes: np.ndarray) -> list[_Row]:
     boxes, scores, labels, valid = engine.run(images, sizes)
     return [
-        _Row(boxes[i][valid[i]], scores[i][valid[i]], labels[i][valid[i]], bool(valid[i].all()))
+        _Row(
+            boxes[i][valid[i]],
+            scores[i][valid[i]],
+            labels[i][valid[i]],
+            valid.shape[1] > 0 and bool(valid[i].all()),
+        )
         for i in range(len(images))
     ]
 
@@ -129,5 +134,5 @@ def _match(mine: _Row, theirs: _Row, tolerance: Tolerance) -> _Match:
     full = mine.full and theirs.full
     least = max(float(mine.scores.min()), float(theirs.scores.min())) if full else -np.inf
     clear = least + tolerance.score
-    missing = sum(mine.scores[i] > clear for i in left) + sum(theirs.scores[j] > clear for j in right)
-    return _Match(int(missing), box, score)
+    alone = [*(mine.scores[i] for i in left), *(theirs.scores[j] for j in right)]
+    return _Match(sum(not value <= clear for value in alone), box, score)  # NaN is not below anything

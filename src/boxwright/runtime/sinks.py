@@ -8,10 +8,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol, TextIO
+from typing import BinaryIO, Protocol
 
 from boxwright.draw import class_colour, draw_boxes, write_picture
 from boxwright.errors import InputError
@@ -96,11 +96,11 @@ class JsonLines:
     """One JSON object per image and line; an unreadable image has "path" and "error".
 
     Args:
-        file: receives each line at once.
+        say: receives each line, without its end.
     """
 
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self._say = say
 
     def take(self, item: Item, result: Result) -> None:
         """Write the result's line."""
@@ -111,8 +111,7 @@ class JsonLines:
         self._write(_numbered(item) | {"error": error.message})
 
     def _write(self, values: dict[str, object]) -> None:
-        self._file.write(json.dumps(values) + "\n")
-        self._file.flush()
+        self._say(json.dumps(values))
 
 
 class CsvTable:
