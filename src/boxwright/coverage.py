@@ -92,7 +92,8 @@ Lay = Callable[[Any], Float[Tensor, "prior 4"]]
 def layer(recipe: Recipe, settings: Any) -> Lay:
     """What lays a recipe's priors for changed settings; no forward pass, since the levels state their cells."""
     parts = recipe.build(1, settings)
-    specs: Any = parts.net.neck.specs
+    net: Any = parts.net
+    specs = net.neck.specs
     height, width = parts.preprocess.size
     grids = [(spec.cells(height), spec.cells(width)) for spec in specs]
     size = torch.tensor([[height, width]])

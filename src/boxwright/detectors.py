@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from boxwright.priors import GridPriors
 from boxwright.types import Predictions
 
 
+@runtime_checkable
 class Backbone(Protocol):
     """What a backbone owes: feature maps, what they look like, and its parts in order of depth."""
 
@@ -23,6 +24,7 @@ class Backbone(Protocol):
     def stages(self) -> tuple[nn.Module, ...]: ...
 
 
+@runtime_checkable
 class Neck(Protocol):
     """What a neck owes: levels, and what they look like."""
 
@@ -31,13 +33,24 @@ class Neck(Protocol):
     def __call__(self, features: Sequence[Tensor]) -> list[Tensor]: ...
 
 
+@runtime_checkable
+class Head(Protocol):
+    """What a dense head owes: logits and offsets of every prior of every level."""
+
+    def __call__(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor]: ...
+
+
 class OneStage(nn.Module):
     """Backbone, neck, head, and priors laid on the levels: SSD and RetinaNet.
 
     The same forward serves training, evaluation and export.
     """
 
-    def __init__(self, backbone: nn.Module, neck: nn.Module, head: nn.Module, priors: GridPriors) -> None:
+    backbone: Backbone
+    neck: Neck
+    head: Head
+
+    def __init__(self, backbone: Backbone, neck: Neck, head: Head, priors: GridPriors) -> None:
         super().__init__()
         self.backbone, self.neck, self.head, self.priors = backbone, neck, head, priors
 

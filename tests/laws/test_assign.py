@@ -34,7 +34,11 @@ def scene(seed: int, priors: int, objects: list[int]) -> tuple[Priors, Targets]:
 
 
 @settings(max_examples=40)
-@given(st.integers(0, 10_000), st.lists(st.integers(0, 6), min_size=1, max_size=4), st.sampled_from(["none", "bipartite", "last"]))
+@given(
+    st.integers(0, 10_000),
+    st.lists(st.integers(0, 6), min_size=1, max_size=4),
+    st.sampled_from(["none", "bipartite", "last"]),
+)
 def test_a_batch_is_its_images_one_by_one(seed: int, objects: list[int], force: Force) -> None:
     priors, targets = scene(seed, 40, objects)
     assigner = IoUAssigner(force=force)
@@ -89,7 +93,10 @@ def test_every_object_that_touches_a_prior_gets_one(seed: int, objects: int) -> 
         assert verdict.state[0, prior] == 1
         assert verdict.gt[0, prior] == row
     left_out = set(range(objects)) - {row for row, _ in pairs}
-    assert all(overlap[row].max() <= 0 or len(pairs) == overlap.shape[1] or _taken(overlap[row], pairs) for row in left_out)
+    assert all(
+        overlap[row].max() <= 0 or len(pairs) == overlap.shape[1] or _taken(overlap[row], pairs)
+        for row in left_out
+    )
 
 
 def _taken(overlap: Tensor, pairs: list[tuple[int, int]]) -> bool:
@@ -142,7 +149,9 @@ def test_ignored_objects_neither_match_nor_punish() -> None:
     )
     crowd = torch.tensor([[[0.0, 0, 12, 12]]])
     one = torch.ones(1, 1, dtype=torch.bool)
-    verdict = IoUAssigner(force="bipartite")(priors, Targets(crowd, torch.zeros(1, 1, dtype=torch.long), one, one))
+    verdict = IoUAssigner(force="bipartite")(
+        priors, Targets(crowd, torch.zeros(1, 1, dtype=torch.long), one, one)
+    )
     # The first prior lies inside the crowd; the second has 9% of its area there.
     assert verdict.state[0].tolist() == [-1, 0, 0]
 

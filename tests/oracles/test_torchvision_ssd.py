@@ -83,14 +83,20 @@ def test_default_boxes(case: reference.Case, out: Predictions) -> None:
 )
 def test_losses(case: reference.Case, model: Model, out: Predictions, loss: str, which: list[int]) -> None:
     losses = model.objective(first(out, len(which)), targets(case, which))
-    assert losses.classification.item() == pytest.approx(float(case.outputs[f"{loss}_classification"]), rel=1e-4)
-    assert losses.localisation.item() == pytest.approx(float(case.outputs[f"{loss}_bbox_regression"]), rel=1e-4)
+    assert losses.classification.item() == pytest.approx(
+        float(case.outputs[f"{loss}_classification"]), rel=1e-4
+    )
+    assert losses.localisation.item() == pytest.approx(
+        float(case.outputs[f"{loss}_bbox_regression"]), rel=1e-4
+    )
 
 
 def test_detections(case: reference.Case, model: Model) -> None:
     """The whole model, from images of two sizes to boxes in their own pixels."""
     for number, result in enumerate(model.predict(case.images())):
-        boxes, scores, labels = (case.outputs[f"det{number}_{part}"] for part in ("boxes", "scores", "labels"))
+        boxes, scores, labels = (
+            case.outputs[f"det{number}_{part}"] for part in ("boxes", "scores", "labels")
+        )
         np.testing.assert_allclose(result.scores, scores, atol=1e-4)
         # Where scores differ by less than the tolerance the order is free: compare as sorted by label and place.
         ours = sorted(zip(result.labels.tolist(), result.boxes.round(1).tolist(), strict=True))

@@ -100,7 +100,7 @@ class EfficientNetLite(nn.Module):
             raise ValueError(f"no tap {sorted(unknown)}; there are {sorted(known)}")
         last = len(STAGES) - 1
         self.stem = _conv(3, 32, 3, 2)
-        self.rows = nn.ModuleList()
+        rows: list[nn.Sequential] = []
         specs: dict[str, FeatureSpec] = {}
         spec = FeatureSpec(32, (Step(3, 2, "same"),))
         for number, stage in enumerate(STAGES):
@@ -114,8 +114,9 @@ class EfficientNetLite(nn.Module):
                 blocks.append(InvertedResidual(spec.channels, stage.expand, stage.kernel, stride, width))
                 # SAME with stride 1 and an odd kernel is symmetric and moves nothing.
                 spec = spec.then(width, *([Step(stage.kernel, stride, "same")] if stride > 1 else []))
-            self.rows.append(nn.Sequential(*blocks))
+            rows.append(nn.Sequential(*blocks))
             specs[f"stage{number + 1}"] = spec
+        self.rows = nn.ModuleList(rows)
         self.specs = tuple(specs[tap] for tap in self.taps)
         self.last = spec
 
@@ -124,16 +125,23 @@ class EfficientNetLite(nn.Module):
         taps, x = {}, self.stem(images)
         for number, row in enumerate(self.rows, 1):
             if f"expand{number}" in self.taps:
-                first, *rest = row
-                wide = taps[f"expand{number}"] = first.expand(x)
-                y = first.project(first.depthwise(wide))
-                x = x + y if first.residual else y
-                for block in rest:
-                    x = block(x)
+                x, taps[f"expand{number}"] = self._open(row, x)
             else:
                 x = row(x)
             taps[f"stage{number}"] = x
         return [taps[tap] for tap in self.taps]
+
+    @staticmethod
+    def _open(row: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Output of a row, and the expansion inside its first block."""
+        first, *rest = row.children()
+        assert isinstance(first, InvertedResidual)
+        wide = first.expand(x)
+        y = first.project(first.depthwise(wide))
+        x = x + y if first.residual else y
+        for block in rest:
+            x = block(x)
+        return x, wide
 
     def stages(self) -> tuple[nn.Module, ...]:
         """Stem and rows in order of depth, for freezing."""

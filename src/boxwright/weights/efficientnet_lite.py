@@ -25,7 +25,9 @@ def packaged(variant: int = 0) -> Path | None:
 def rename(state: Mapping[str, Tensor], trunk: EfficientNetLite) -> dict[str, Tensor]:
     """Published names as `EfficientNetClassifier`'s: blocks are numbered through, ours stand in rows."""
     places = [
-        f"trunk.rows.{row}.{i}" for row, blocks in enumerate(trunk.rows) for i in range(len(blocks))
+        f"trunk.rows.{row}.{i}"
+        for row, blocks in enumerate(trunk.rows)
+        for i, _ in enumerate(blocks.children())
     ]
     parts = {
         "_expand_conv": "expand.0",

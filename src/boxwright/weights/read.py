@@ -58,6 +58,8 @@ def copy_strictly(module: nn.Module, state: Mapping[str, Tensor], origin: str | 
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise InputError(
-            "not weights of this network: " + "; ".join(wrong[:3]) + more, path=origin, hint="check the model's name"
+            "not weights of this network: " + "; ".join(wrong[:3]) + more,
+            path=origin,
+            hint="check the model's name",
         )
     module.load_state_dict(dict(state))

@@ -23,7 +23,7 @@ def rename(backbone: VGG) -> dict[str, str]:
     """Torchvision's `features.N` as our `blocks.B.M`: the same layers, with the poolings counted through."""
     names, number = {}, 0
     for b, block in enumerate(backbone.blocks):
-        for m, layer in enumerate(block):
+        for m, layer in enumerate(block.children()):
             for leaf in layer.state_dict():
                 names[f"features.{number}.{leaf}"] = f"blocks.{b}.{m}.{leaf}"
             number += 1
