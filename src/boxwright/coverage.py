@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def measure(boxes: Float[Tensor, "object 4"], recipe: Recipe, settings: Any) -> 
     sides = boxes[:, 2:] - boxes[:, :2]
     size = sides.prod(1).sqrt()
     bands = []
-    for low, high in zip(BANDS, BANDS[1:], strict=False):
+    for low, high in pairwise(BANDS):
         inside = (size >= low) & (size < high)
         if inside.any():
             found = best[inside]

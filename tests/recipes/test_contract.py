@@ -130,7 +130,7 @@ def test_overfits_one_batch() -> None:
 def test_names_and_settings_fail_with_their_neighbours() -> None:
     with pytest.raises(InputError, match="did you mean ssd300-vgg16"):
         create("ssd300-vg16", classes=CLASSES)
-    with pytest.raises(InputError, match="unknown setting model.scale; did you mean scales"):
+    with pytest.raises(InputError, match=r"unknown setting model\.scale; did you mean scales"):
         create("ssd300-vgg16", classes=CLASSES, weights=None, settings={"scale": 1})
     with pytest.raises(InputError, match="no such weights file"):
         create("ssd300-vgg16", classes=CLASSES, weights="nowhere.pth")

@@ -12,7 +12,7 @@ from boxwright.assign import Force, IoUAssigner
 from boxwright.backbones import vgg
 from boxwright.backbones.efficientnet import EfficientNetLite
 from boxwright.boxes import DeltaCoder
-from boxwright.data.augment import AUGMENT_SSD
+from boxwright.data.augment import AUGMENT_LIGHT, AUGMENT_SSD
 from boxwright.decode import Decoder
 from boxwright.detectors import OneStage
 from boxwright.heads.dense import PerLevelHead
@@ -169,9 +169,16 @@ SSD320_EFFICIENTNET_LITE0 = Recipe(
     f"{_PAPER}; Tan and Le, EfficientNet, ICML 2019; Sandler et al., MobileNetV2, CVPR 2018",
     _SSD320,
     ssd_efficientnet_lite0,
-    AUGMENT_SSD,
+    AUGMENT_LIGHT,
     TrainSettings(
-        batch=16, epochs=60, optimiser="adamw", lr=1e-3, weight_decay=0.02, backbone_lr=0.3, ema=0.998
+        batch=8,
+        epochs=60,
+        optimiser="adamw",
+        lr=1e-3,
+        weight_decay=0.02,
+        backbone_lr=0.3,
+        warmup=100,
+        ema=0.998,
     ),
     Pretrained(lite_weights.load, lite_weights.packaged, lite_weights.ORIGIN),
 )

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from boxwright.backbones.vgg import VGG
 from boxwright.errors import InputError, near
-from boxwright.manifest import Manifest
 from boxwright.model import Model, assemble
 from boxwright.recipes import RECIPES, ssd
 from boxwright.recipes.recipe import Parts
