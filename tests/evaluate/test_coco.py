@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import sys
 from typing import Any
 
 import numpy as np
@@ -164,3 +165,9 @@ def test_results_that_do_not_fit_say_so():
         coco_metrics(data, [result([[0, 0, 9, 9]], [0.5], [3])])
     with pytest.raises(InputError, match="not finite"):
         coco_metrics(data, [result([[0, 0, 9, np.nan]], [0.5], [0])])
+
+
+def test_without_hotcoco_the_way_out_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "hotcoco", None)
+    with pytest.raises(InputError, match=r"needs hotcoco; pip install"):
+        coco_metrics(*random_case(0))

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from boxwright.data.records import Dataset
+from boxwright.errors import InputError
 from boxwright.evaluate.matching import Tables, tables
 from boxwright.results import Result
 
@@ -154,8 +155,14 @@ def evaluator(rows: Tables) -> Any:
 
     COCO marks an unmatched detection with annotation id 0, so an object with id 0 would never count as found
     (cocodataset/cocoapi#332): the file's own ids stay out of it.
+
+    Raises:
+        InputError: hotcoco is not installed.
     """
-    import hotcoco  # an extra; the rest of the package works without it
+    try:
+        import hotcoco
+    except ImportError as error:
+        raise InputError("evaluation needs hotcoco", hint='pip install "boxwright[train]"') from error
 
     truth = hotcoco.COCO.from_arrays(
         [{"id": image + 1, "width": 0, "height": 0} for image in range(rows.images)],
