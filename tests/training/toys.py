@@ -34,7 +34,7 @@ QUICK = TrainSettings(
 
 
 class ToyNet(nn.Module):
-    """Three convolutions to an 8 x 8 map, one square prior a cell; dropout so that torch's generator matters."""
+    """Three convolutions to an 8 x 8 map, one square prior a cell; with dropout torch's generator matters."""
 
     def __init__(self, *, norm: bool = True, dropout: float = 0.2) -> None:
         super().__init__()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -57,38 +58,27 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-class Display(Protocol):
-    """What the loop tells its display."""
+class Display(ABC):
+    """What a run tells a person."""
 
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
+    @abstractmethod
     def say(self, text: str) -> None:
         """A line that stays."""
 
+    @abstractmethod
     def step(self, step: Step, *, due: bool) -> None:
         """An iteration is done; `due` says that it is time for a plain line."""
 
+    @abstractmethod
     def figure(self, text: str) -> None:
         """The last validation in a few words; shown until the next."""
 
 
-class Lines:
+class Lines(Display):
     """One plain line now and then."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
 
     def say(self, text: str) -> None:
         """A line, at once even into a pipe."""
@@ -104,11 +94,15 @@ class Lines:
         self.say(text)
 
 
-class Live:
-    """A bar that moves, with the last validation beside it."""
+class Live(Display):
+    """A bar that moves, with the last validation beside it.
+
+    Attributes:
+        bar: a context manager; the display is shown inside it.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
-        self._bar = Progress(
+        self.bar = Progress(
             BarColumn(bar_width=20),
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
             TextColumn("{task.fields[step]}"),
@@ -116,43 +110,26 @@ class Live:
             console=console or Console(),
             refresh_per_second=2,
         )
-        self._task = self._bar.add_task("", total=None, step="loading the first images", figure="")
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
+        self._task = self.bar.add_task("", total=None, step="loading the first images", figure="")
 
     def say(self, text: str) -> None:
         """A line above the bar."""
-        self._bar.console.print(text, highlight=False, markup=False)
+        self.bar.console.print(text, highlight=False, markup=False)
 
     def step(self, step: Step, *, due: bool) -> None:
         """Move the bar; its text changes when it is due, so that figures can be read."""
         if due or step.iteration == 1:
-            self._bar.update(self._task, step=step.text())
-        self._bar.update(self._task, completed=step.iteration, total=step.total)
+            self.bar.update(self._task, step=step.text())
+        self.bar.update(self._task, completed=step.iteration, total=step.total)
 
     def figure(self, text: str) -> None:
         """Beside the bar, and as a line that stays."""
-        self._bar.update(self._task, figure=text.split("  ")[0])
+        self.bar.update(self._task, figure=text.split("  ")[0])
         self.say(text)
 
 
-class Silent:
+class Silent(Display):
     """Shows nothing: for processes other than the first."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
 
     def say(self, text: str) -> None:
         """Nothing."""
@@ -164,8 +141,14 @@ class Silent:
         """Nothing."""
 
 
-def choose(first: bool) -> Display:
+@contextmanager
+def shown(first: bool) -> Iterator[Display]:
     """A bar on a terminal, lines elsewhere, nothing where this is not the first process."""
     if not first:
-        return Silent()
-    return Live() if sys.stdout.isatty() else Lines()
+        yield Silent()
+    elif not sys.stdout.isatty():
+        yield Lines()
+    else:
+        live = Live()
+        with live.bar:
+            yield live

@@ -54,11 +54,10 @@ class Journal:
 
     def __enter__(self) -> Journal:
         progress = self.run.moving.progress
-        self._began = self._saved = self._line = time.monotonic()
+        self._began = self._saved = time.monotonic()
         self._start = progress.iteration
         self._spent_before = progress.seconds
-        self._since_line = _Sums()
-        self._since_validation = _Sums()
+        self._since_line: dict[str, float] = {}
         if not self.run.team.first:
             return self
         self._metrics = Metrics(self.out / "metrics.csv", progress.iteration)
@@ -82,29 +81,31 @@ class Journal:
         plan, progress = self.run.plan, self.run.moving.progress
         progress.position = progress.iteration * plan.images_per_iteration
         progress.seconds = self._spent_before + time.monotonic() - self._began
-        for sums in (self._since_line, self._since_validation):
-            sums.add(losses, lr, plan.images_per_iteration, seconds)
+        told = {**losses, "steps": 1, "images": plan.images_per_iteration, "seconds": seconds}
+        for sums in (self._since_line, progress.since):
+            for name, value in told.items():
+                sums[name] = sums.get(name, 0.0) + value
+            sums["lr"] = lr
         due = progress.iteration % plan.settings.log_every == 0 or progress.iteration == plan.total
         if not self.run.team.first:
             return
-        done = progress.iteration - self._start
+        means = _means(self._since_line)
         self.show.step(
             Step(
                 iteration=progress.iteration,
                 total=plan.total,
                 epoch=plan.epoch(progress.iteration),
                 epochs=round(plan.epoch(plan.total), 1),
-                losses={k: v for k, v in self._since_line.means().items() if k != "positives"},
+                losses={name: means[name] for name in losses if name != "positives"},
                 lr=lr,
-                speed=self._since_line.speed(),
-                remaining=(time.monotonic() - self._began) / done * (plan.total - progress.iteration),
+                speed=means["images_per_second"],
+                remaining=self._remaining(),
             ),
             due=due,
         )
         if due:
-            speed = {"images_per_second": self._since_line.speed(), "lr": lr}
-            self._events.add("train", {**self._since_line.means(), **speed}, progress.iteration)
-            self._since_line = _Sums()
+            self._events.add("train", means, progress.iteration)
+            self._since_line = {}
 
     def validated(self, measured: Validation) -> None:
         """Take in a validation; the best so far is written."""
@@ -126,14 +127,14 @@ class Journal:
             "iteration": progress.iteration,
             "epoch": plan.epoch(progress.iteration),
             "seconds": progress.seconds,
-            **self._since_validation.row(),
+            **_means(progress.since),
             **{f"val_{name}": value for name, value in measured.losses.items()},
             **{name: measured.metrics[name] for name in _REPORTED},
             "best": progress.best or 0.0,
         }
         self._metrics.add(row)
         self._events.add("val", {**measured.losses, **measured.metrics}, progress.iteration)
-        self._since_validation = _Sums()
+        progress.since = {}
 
     def save(self) -> None:
         """Write `last`."""
@@ -156,6 +157,14 @@ class Journal:
         """Whether the figure has not become better for too long."""
         patience = self.run.plan.settings.patience
         return bool(patience) and self.run.moving.progress.stale >= patience
+
+    def _remaining(self) -> float:
+        """Seconds that the rest will take at the pace so far, validations included."""
+        plan, progress = self.run.plan, self.run.moving.progress
+        done = progress.iteration - self._start
+        rest = (time.monotonic() - self._began) / done * (plan.total - progress.iteration)
+        minutes = plan.settings.minutes
+        return min(rest, 60 * minutes - progress.seconds) if minutes else rest
 
     def _notes(self, measured: Validation) -> dict[str, str | float]:
         plan, progress = self.run.plan, self.run.moving.progress
@@ -181,27 +190,13 @@ class Journal:
                 self.show.say(f"  {path}: {reason}")
 
 
-class _Sums:
-    """Losses and speed since some moment."""
-
-    def __init__(self) -> None:
-        self._losses: dict[str, float] = {}
-        self._steps, self._images, self._seconds, self._lr = 0, 0, 0.0, 0.0
-
-    def add(self, losses: Mapping[str, float], lr: float, images: int, seconds: float) -> None:
-        for name, value in losses.items():
-            self._losses[name] = self._losses.get(name, 0.0) + value
-        self._steps, self._images = self._steps + 1, self._images + images
-        self._seconds, self._lr = self._seconds + seconds, lr
-
-    def means(self) -> dict[str, float]:
-        return {name: value / self._steps for name, value in self._losses.items()}
-
-    def speed(self) -> float:
-        return self._images / self._seconds if self._seconds else 0.0
-
-    def row(self) -> dict[str, float]:
-        return {"lr": self._lr, **self.means(), "images_per_second": self.speed()}
+def _means(sums: Mapping[str, float]) -> dict[str, float]:
+    """Means of the losses over steps, the last learning rate, and images per second."""
+    if not sums:
+        return {}
+    others = ("lr", "steps", "images", "seconds")
+    means = {name: value / sums["steps"] for name, value in sums.items() if name not in others}
+    return {**means, "lr": sums["lr"], "images_per_second": sums["images"] / sums["seconds"]}
 
 
 def write_best(

@@ -65,7 +65,7 @@ def train(
     todo = plan(model, dataset, val, Path(out), settings, augment, overfit=overfit_one_batch)
     with (
         team(device) as here,
-        display.choose(here.first) as show,
+        display.shown(here.first) as show,
         Run(todo, here) as run,
         Journal(run, show, resume=resume, overwrite=overwrite) as journal,
         StopRequest() as stop,
@@ -102,7 +102,7 @@ def fit(run: Run, journal: Journal, stop: StopRequest) -> None:
         started = time.monotonic()
         lr = optim.lr_at(settings, place, total)
         optim.set_lr(run.moving.optimiser, lr)
-        losses, stopping = iterate(run, batches, stop.asked)
+        losses, stopping = iterate(run, batches, stop)
         progress.iteration += 1
         journal.stepped(losses, lr, time.monotonic() - started)
         if stopping:
@@ -111,7 +111,7 @@ def fit(run: Run, journal: Journal, stop: StopRequest) -> None:
             journal.save()
 
 
-def iterate(run: Run, batches: Iterator[Loaded], stopping: bool) -> tuple[dict[str, float], bool]:
+def iterate(run: Run, batches: Iterator[Loaded], stop: StopRequest) -> tuple[dict[str, float], bool]:
     """One step of the optimiser.
 
     Returns:
@@ -138,12 +138,12 @@ def iterate(run: Run, batches: Iterator[Loaded], stopping: bool) -> tuple[dict[s
         for name, value in losses.items():
             sums[name] = sums.get(name, 0) + value.detach() / settings.accumulate
     if not sums:
-        return {}, stopping
+        return {}, stop.asked
 
     run.team.average_gradients(list(optim.trained(moving.optimiser)))
     moving.precision.unscale(moving.optimiser)
     sums["gradient"] = optim.clip_gradients(moving.optimiser, settings.clip)
-    sums["stopping"] = torch.tensor(float(stopping), device=run.team.device)
+    sums["stopping"] = torch.tensor(float(stop.asked), device=run.team.device)
     # All that the processor wants to know of a step comes over in one piece.
     report = dict(zip(sums, run.team.mean(torch.stack(list(sums.values()))).tolist(), strict=True))
     stopping = report.pop("stopping") > 0

@@ -15,7 +15,7 @@ from boxwright.training import optim
 from boxwright.training.distributed import team
 from boxwright.training.loop import iterate
 from boxwright.training.setup import Plan, Run
-from boxwright.training.stop import DivergenceError
+from boxwright.training.stop import DivergenceError, StopRequest
 
 LOWEST, HIGHEST = 1e-6, 1.0
 SMOOTHING = 0.9
@@ -77,7 +77,7 @@ def find_lr(plan: Plan, *, iterations: int = 100, device: str = "auto") -> Sweep
 
         def loss_at(rate: float) -> float:
             optim.set_lr(run.moving.optimiser, rate)
-            losses, _ = iterate(run, batches, stopping=False)
+            losses, _ = iterate(run, batches, StopRequest())
             run.moving.progress.iteration += 1
             return losses.get("loss", math.nan)
 

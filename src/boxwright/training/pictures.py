@@ -67,14 +67,13 @@ def as_picture(
 
 
 def curves(rows: Sequence[dict[str, float]], path: Path) -> None:
-    """Losses, average precision and learning rate over a run, from the rows of `metrics.csv`."""
+    """Losses and average precision over a run, from the rows of `metrics.csv`."""
     from matplotlib.figure import Figure  # an extra that only this needs
 
-    figure = Figure(figsize=(12, 3.2), layout="constrained")
-    losses, precision, rate = figure.subplots(1, 3)
+    figure = Figure(figsize=(9, 3.2))
+    losses, precision = figure.subplots(1, 2, gridspec_kw={"left": 0.06, "right": 0.98, "bottom": 0.15})
     _lines(losses, rows, {"loss": "training", "val_loss": "validation"}, "loss")
     _lines(precision, rows, {"AP50": "AP50", "AP": "AP"}, "on validation images")
-    _lines(rate, rows, {"lr": "learning rate"}, "learning rate")
     precision.set_ylim(0, 1)
     _save(figure, path)
 
@@ -86,8 +85,7 @@ def _lines(axes: Axes, rows: Sequence[dict[str, float]], shown: dict[str, str], 
     axes.set_xlabel("epoch")
     axes.set_title(title)
     axes.grid(alpha=0.3)
-    if len(shown) > 1:
-        axes.legend()
+    axes.legend()
 
 
 def _save(figure: Figure, path: Path) -> None:

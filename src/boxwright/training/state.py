@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Progress:
         stale: validations since then.
         validated: the iteration after which the last validation was made; -1 before the first.
         seconds: time spent, over all parts of the run.
+        since: sums of losses and the like since the last validation, for its row of `metrics.csv`.
     """
 
     iteration: int = 0
@@ -58,6 +59,7 @@ class Progress:
     stale: int = 0
     validated: int = -1
     seconds: float = 0.0
+    since: dict[str, float] = field(default_factory=dict)
 
     def note(self, figure: float, runner_up: float) -> bool:
         """Take in a validation's figures; True if it is the best so far. A figure of nan is the worst."""
