@@ -111,7 +111,7 @@ def _why_false(given: Evidence, det: int) -> str:
     about = rows.classes[rows.gt_label[target]] if target >= 0 else ""
     iou = float(given.pairs.iou[(given.pairs.det == det) & (given.pairs.gt == target)].max(initial=0.0))
     return {
-        "background": "nothing is annotated here",
+        "background": "nothing annotated fits (IoU at most 0.1)",
         "localisation": f"the box fits its object badly (IoU {iou:.2f})",
         "classification": f"this is annotated as {about}",
         "duplicate": "a better score has found this object already",

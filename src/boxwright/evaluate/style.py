@@ -100,8 +100,14 @@ footer{color:var(--soft);font-size:12.5px;padding:6px 0 30px} @media
 .value{font-size:30px} section{padding:15px}} @media
 print{:root{--page:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ccc;--track:#eee;--accent:#0a64ad;
 --right:#1e78c8;--wrong:#d65108;--found:#009e73;--lost:#c23a98;--on:#fff}body{font-size:11px}nav{display:none}
-main,header{max-width:none;padding:0}section{border:0;padding:8px 0;margin:8px 0}
-figure,tr,.tile{break-inside:avoid}h2,h3{break-after:avoid}
-.gallery{grid-template-columns:repeat(4,1fr)}.gallery.large{grid-template-columns:repeat(2,1fr)}
+main,header{max-width:none;padding:0}section{border:0;padding:6px 0;margin:6px 0}@page{margin:12mm}
+h1{font-size:22px}h2{font-size:15px}h3{font-size:12px;margin:10px 0 5px}.lead{font-size:14px;margin:8px 0}
+figure,tr,.tile,.heat{break-inside:avoid}h2,h3,h2+p,p:has(.key){break-after:avoid}p{max-width:none}
+.tiles{grid-template-columns:repeat(7,1fr);gap:6px}.tile{padding:7px 9px}.tile .value{font-size:21px}
+.tile .why,figcaption,.file,.key,dl,ul,.note{font-size:9.5px}.tile .name{font-size:11px}
+table{font-size:10px}th{font-size:9.5px}th,td{padding:3px 5px}.bar{width:44px}.scroll{overflow:visible}
+.two{grid-template-columns:1fr 1fr}.gallery{grid-template-columns:repeat(6,1fr);gap:8px}
+.gallery.large{grid-template-columns:repeat(3,1fr)}.gallery b{font-size:10px}
+.curves{grid-template-columns:repeat(8,1fr);gap:8px}.curves.few{grid-template-columns:repeat(4,1fr)}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
