@@ -7,15 +7,18 @@ Exit codes: 0 done, 1 findings, 2 bad input or use, 3 stopped and resumable.
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import typer
 
 from boxwright.cli import anchors, check, convert, demo, detect, eval, export, train
 from boxwright.errors import InputError
 
+# Typer carries click inside itself from 0.25 on, so that the base of its usage errors has no public name.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
 app = typer.Typer(
     name="boxwright",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -26,6 +29,7 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def root(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version and exit."),
 ) -> None:
     """Train a detector on your own images, see how good it is and why it errs, and use it."""
@@ -33,7 +37,8 @@ def root(
         from boxwright import __version__
 
         typer.echo(__version__)
-        raise typer.Exit
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 for _verb, _module in (
@@ -50,16 +55,30 @@ for _verb, _module in (
 
 
 def main() -> None:
-    """Run the command line; bad input becomes one line and exit 2, Ctrl-C exit 3."""
+    """Run the command line; bad input or use becomes one line and exit 2, Ctrl-C exit 3."""
     try:
-        app()
+        # Not typer's own handling: its box around a usage error is four lines where one will do.
+        code = app(standalone_mode=False)
     except InputError as error:
-        typer.echo(f"boxwright: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("boxwright: stopped", err=True)
-        sys.exit(3)
+        _stop(str(error), 2)
+    except UsageError as error:
+        # The group's own mistakes (an unknown verb) have no command to point at.
+        place = getattr(error, "ctx", None)
+        _stop(f"{_message(error)} (see {place.command_path if place else 'boxwright'} --help)", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _stop("stopped", 3)
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`): nothing is wrong, and nothing more can be said.
         sys.stderr.close()
         sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _message(error: Exception) -> str:
+    text: str = error.format_message()  # type: ignore[attr-defined]
+    return " ".join(text.split()).rstrip(".")
+
+
+def _stop(line: str, code: int) -> NoReturn:
+    typer.echo(f"boxwright: {line}", err=True)
+    sys.exit(code)
