@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from boxwright.boxes import iou
-from boxwright.data import open_dataset
+from boxwright.data import open_dataset, splits
 from boxwright.data.records import Dataset
 from boxwright.errors import InputError
 from boxwright.images import image_size
@@ -165,13 +165,15 @@ def fit_scales(
     return tuple(round(scale, 4) for scale in scales)
 
 
-def report(data: Path, *, model: str, split: str, fit: bool, changes: Sequence[str], as_json: bool) -> str:
+def report(
+    data: Path, *, model: str, split: str | None, fit: bool, changes: Sequence[str], as_json: bool
+) -> str:
     """What `boxwright anchors` prints.
 
     Args:
         data: a data set.
         model: a recipe's name.
-        split: which part of it.
+        split: which part of it; None is train, or all where nothing is called so.
         fit: also fit scales.
         changes: "model.KEY=VALUE" settings of the recipe.
         as_json: one JSON object instead of text.
@@ -183,6 +185,8 @@ def report(data: Path, *, model: str, split: str, fit: bool, changes: Sequence[s
         if not found or not key.startswith("model."):
             raise InputError(f"--set {change}: not model.KEY=VALUE", hint="such as model.scales=0.05,0.1,0.2")
         settings = changed(settings, {key.removeprefix("model."): value}, name="model")
+    if split is None and "train" in splits(data):
+        split = "train"
     boxes = boxes_on_input(open_dataset(data, split), recipe, settings)
     now = measure(boxes, recipe, settings)
     better = None

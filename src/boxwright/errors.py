@@ -12,6 +12,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
+_LISTED = 20
+"""Names in a hint: more would not be read."""
+
+
 class InputError(ValueError):
     """Bad input: says what is wrong, in which file, and what to do about it.
 
@@ -40,4 +44,7 @@ def near(word: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(close)}?" if close else "known: " + ", ".join(names)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return "known: " + ", ".join(names[:_LISTED]) + more

@@ -29,7 +29,6 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def root(
-    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version and exit."),
 ) -> None:
     """Train a detector on your own images, see how good it is and why it errs, and use it."""
@@ -37,8 +36,6 @@ def root(
         from boxwright import __version__
 
         typer.echo(__version__)
-    elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 for _verb, _module in (
@@ -58,7 +55,7 @@ def main() -> None:
     """Run the command line; bad input or use becomes one line and exit 2, Ctrl-C exit 3."""
     try:
         # Not typer's own handling: its box around a usage error is four lines where one will do.
-        code = app(standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except InputError as error:
         _stop(str(error), 2)
     except UsageError as error:

@@ -13,7 +13,9 @@ def command(
     model: Annotated[
         str, typer.Option(help="The recipe whose priors are judged.")
     ] = "ssd320-efficientnet-lite0",
-    split: Annotated[str, typer.Option(help="Which part of the data set.")] = "train",
+    split: Annotated[
+        str | None, typer.Option(help="Which part of the data set; train if there is one.")
+    ] = None,
     fit: Annotated[
         bool, typer.Option("--fit", help="Also fit scales to the data and say what they reach.")
     ] = False,
