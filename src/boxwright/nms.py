@@ -120,7 +120,7 @@ def _greedy(
     for i in order:
         x1, y1, x2, y2 = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3]
         area = (x2 - x1) * (y2 - y1) if x2 > x1 and y2 > y1 else np.float32(0)
-        at = last[groups[i]] if area > 0 else -1
+        at = last[groups[i]] if area > 0 and iou < 1 else -1  # no overlap is greater than 1
         while at >= 0:
             j = out[at]
             width = min(x2, boxes[j, 2]) - max(x1, boxes[j, 0])

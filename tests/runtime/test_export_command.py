@@ -42,7 +42,7 @@ def test_a_checkpoint_becomes_a_graph_with_half_precision_weights(
     assert code == 0, err
     said = json.loads(out)
     assert said["file"] == str(tmp_path / "best.onnx") and said["holds"] and said["images"] == 3
-    assert said["unmatched"] == 0 < said["detections"] and "batches of 1 and 3" in err
+    assert said["faults"] == 0 < said["detections"] and "batches of 1 and 3" in err
 
     weights = [entry for entry in onnx.load(said["file"]).graph.initializer if len(entry.dims) == 4]
     assert {entry.data_type for entry in weights} == {onnx.TensorProto.FLOAT16}
@@ -59,7 +59,7 @@ def test_a_real_recipe_exports_exactly(name: str, tmp_path: Path) -> None:
     model = bw.create(name, classes=["cat", "dog"])
     shots = list(load_material("test").photographs.values())
     parity = export_onnx(model, tmp_path / "m.onnx", images=shots)
-    assert parity.unmatched == 0 and parity.box < 0.05 and parity.detections > 0
+    assert parity.faults == 0 and parity.box < 0.05 and parity.detections > 0
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,10 @@
-"""Whether two engines say the same of the same images. Torch-free."""
+"""Whether an engine detects what the model detects. Torch-free.
+
+Two engines round differently, and where two scores are closer than rounding, suppression may keep the one box or
+the other: both are right. So an engine's detections are not compared with another list of detections but held
+against the candidates that they were chosen from and the rule of the choice: each must be a candidate, to within
+the tolerance; no two of a class may overlap; and no candidate may be left out that nothing better overlaps.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +20,37 @@ Image = Float32[np.ndarray, "3 _ _"]
 
 
 @dataclass(frozen=True)
+class Rule:
+    """How detections are chosen, as in `boxwright.decode.Decoder`.
+
+    Attributes:
+        floor: only scores above this are candidates.
+        candidates: the best of each class that reach suppression.
+        iou: a box that overlaps a better one of its class by more is suppressed.
+        detections: the best that remain, over all classes.
+    """
+
+    floor: float
+    candidates: int
+    iou: float
+    detections: int
+
+
+@dataclass(frozen=True)
 class Tolerance:
     """How far two engines may differ.
 
     Attributes:
         box: pixels of the network's input, for the corner that differs most.
         score: of a detection.
-        edge: the share of detections that may have no counterpart because rounding put an overlap on the
-            other side of a threshold.
+        iou: of two boxes.
+        share: of the detections that may be faulty.
     """
 
     box: float = 0.05
     score: float = 1e-4
-    edge: float = 0.002
+    iou: float = 1e-3
+    share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -35,16 +59,16 @@ class Parity:
 
     Attributes:
         images: how many were compared, each in a batch of one and of three.
-        detections: how many the reference made, over all batches.
-        unmatched: how many of either engine have no counterpart within the tolerance.
-        box: greatest difference of a corner among the matched, in pixels of the network's input.
-        score: greatest difference of a score among the matched.
-        holds: whether the engines agree.
+        detections: how many the engine made, over all batches.
+        faults: detections that are no candidate, overlap another or are missing.
+        box: greatest difference of a corner from the candidate's, in pixels of the network's input.
+        score: greatest difference of a score.
+        holds: whether the engine is right.
     """
 
     images: int
     detections: int
-    unmatched: int
+    faults: int
     box: float
     score: float
     holds: bool
@@ -53,86 +77,105 @@ class Parity:
         """One line for the person."""
         return (
             f"{self.detections} detections on {self.images} images, in batches of 1 and 3: boxes within "
-            f"{self.box:.2g} px, scores within {self.score:.2g}, {self.unmatched} without a counterpart"
+            f"{self.box:.2g} px, scores within {self.score:.2g}, {self.faults} wrong or missing"
         )
 
 
 def compare(
-    reference: Engine, other: Engine, images: Sequence[Image], *, multiple: int, tolerance: Tolerance
+    reference: Engine,
+    engine: Engine,
+    images: Sequence[Image],
+    rule: Rule,
+    *,
+    multiple: int = 1,
+    tolerance: Tolerance | None = None,
 ) -> Parity:
-    """Run both engines on every image alone and in batches of three, and match what they find.
+    """Hold an engine's detections against a reference's candidates, for every image alone and in threes.
 
     Args:
-        reference: what is right.
-        other: what is to be judged.
+        reference: gives every candidate above `rule.floor - tolerance.score`, none suppressed.
+        engine: what is to be judged.
         images: preprocessed, at least one.
+        rule: by which the engine should have chosen.
         multiple: what the batch's height and width must be divisible by.
-        tolerance: how far they may differ.
+        tolerance: how far the engine may differ.
     """
-    detections = unmatched = 0
+    tolerance = tolerance or Tolerance()
+    detections = faults = 0
     box = score = 0.0
-    circle = [*images, *images[:2], *images[:2]]  # the last batch of three is full too
+    circle = [*images, *images[:1], *images[:1]]  # the last batch of three is full too
     batches = [[image] for image in images] + [circle[i : i + 3] for i in range(0, len(images), 3)]
     for batch in batches:
         padded = pad_batch(batch, multiple)
         sizes = np.array([image.shape[1:] for image in batch], np.int64)
-        for mine, theirs in zip(_rows(reference, padded, sizes), _rows(other, padded, sizes), strict=True):
-            found = _match(mine, theirs, tolerance)
-            detections += len(mine.scores)
-            unmatched += found.unmatched
+        for all_, kept in zip(_rows(reference, padded, sizes), _rows(engine, padded, sizes), strict=True):
+            found = judge(all_, kept, rule, tolerance)
+            detections += len(kept.scores)
+            faults += found.faults
             box, score = max(box, found.box), max(score, found.score)
-    holds = unmatched <= tolerance.edge * detections
-    return Parity(len(images), detections, unmatched, box, score, holds)
+    return Parity(len(images), detections, faults, box, score, faults <= tolerance.share * detections)
 
 
 @dataclass(frozen=True)
-class _Row:
-    """One engine's detections on one image."""
+class Row:
+    """One image's candidates or detections."""
 
     boxes: np.ndarray
     scores: np.ndarray
     labels: np.ndarray
-    full: bool
+
+    def of(self, label: int) -> Row:
+        """Those of one class."""
+        chosen = self.labels == label
+        return Row(self.boxes[chosen], self.scores[chosen], self.labels[chosen])
 
 
 @dataclass(frozen=True)
-class _Match:
-    unmatched: int
+class Judgement:
+    """What is wrong with one image's detections."""
+
+    faults: int
     box: float
     score: float
 
 
-def _rows(engine: Engine, images: np.ndarray, sizes: np.ndarray) -> list[_Row]:
-    boxes, scores, labels, valid = engine.run(images, sizes)
-    return [
-        _Row(
-            boxes[i][valid[i]],
-            scores[i][valid[i]],
-            labels[i][valid[i]],
-            valid.shape[1] > 0 and bool(valid[i].all()),
-        )
-        for i in range(len(images))
-    ]
-
-
-def _match(mine: _Row, theirs: _Row, tolerance: Tolerance) -> _Match:
-    """Pair detections of the same class, nearest box first, each once; order among equal scores is free."""
-    cost = np.abs(mine.boxes[:, None] - theirs.boxes[None]).max(-1, initial=0)
-    apart = np.abs(mine.scores[:, None] - theirs.scores[None])
-    allowed = (
-        (mine.labels[:, None] == theirs.labels[None]) & (cost <= tolerance.box) & (apart <= tolerance.score)
-    )
-    left, right = set(range(len(mine.scores))), set(range(len(theirs.scores)))
+def judge(candidates: Row, kept: Row, rule: Rule, tolerance: Tolerance) -> Judgement:
+    """Whether `kept` is what suppression leaves of `candidates`, up to rounding."""
+    faults = int((np.diff(kept.scores) > tolerance.score).sum())  # the best comes first
     box = score = 0.0
-    pairs = np.argwhere(allowed)
-    for i, j in pairs[np.argsort(cost[allowed], kind="stable")].tolist():
-        if i in left and j in right:
-            left.remove(i)
-            right.remove(j)
-            box, score = max(box, float(cost[i, j])), max(score, float(apart[i, j]))
-    # The last place of two full lists goes to either of two detections of equal score.
-    full = mine.full and theirs.full
-    least = max(float(mine.scores.min()), float(theirs.scores.min())) if full else -np.inf
-    clear = least + tolerance.score
-    alone = [*(mine.scores[i] for i in left), *(theirs.scores[j] for j in right)]
-    return _Match(sum(not value <= clear for value in alone), box, score)  # NaN is not below anything
+    full = len(kept.scores) >= rule.detections
+    least = max(rule.floor, float(kept.scores.min()) if full and len(kept.scores) else 0.0)
+    for label in np.union1d(candidates.labels, kept.labels).tolist():
+        some, left = candidates.of(label), kept.of(label)
+        off = np.abs(left.boxes[:, None] - some.boxes[None]).max(-1)
+        apart = np.abs(left.scores[:, None] - some.scores[None])
+        same = (off <= tolerance.box) & (apart <= tolerance.score)
+        faults += int((~same.any(1)).sum())
+        for i in np.flatnonzero(same.any(1)):
+            j = np.where(same[i], off[i], np.inf).argmin()
+            box, score = max(box, float(off[i, j])), max(score, float(apart[i, j]))
+
+        faults += int((np.triu(_iou(left.boxes, left.boxes), 1) > rule.iou + tolerance.iou).sum())
+
+        # Which of a class's last candidates reach suppression is open where their scores are equal.
+        cut = np.sort(some.scores)[-rule.candidates] if len(some.scores) > rule.candidates else 0.0
+        needed = some.scores > max(least, float(cut)) + tolerance.score
+        better = left.scores[:, None] >= some.scores[None] - tolerance.score
+        covered = better & (_iou(left.boxes, some.boxes) > rule.iou - tolerance.iou)
+        faults += int((needed & ~same.any(0) & ~covered.any(0)).sum())
+    return Judgement(faults, box, score)
+
+
+def _rows(engine: Engine, images: np.ndarray, sizes: np.ndarray) -> list[Row]:
+    boxes, scores, labels, valid = engine.run(images, sizes)
+    return [Row(boxes[i][valid[i]], scores[i][valid[i]], labels[i][valid[i]]) for i in range(len(images))]
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of each box of `a` with each of `b`; 0 where a box has no area."""
+    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = (high - low).clip(0).prod(-1)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).clip(0).prod(-1) for boxes in (a, b)]
+    union = areas[0][:, None] + areas[1][None] - shared
+    quotient: np.ndarray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return quotient
