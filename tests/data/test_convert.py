@@ -58,7 +58,9 @@ def test_a_healthy_data_set_survives_there_and_back(kind: str, to: str, tmp_path
     convert(source, tmp_path / "there", to)
     convert(tmp_path / "there", tmp_path / "back", kind)
     for split in splits(source):
-        for one, other in zip(open_dataset(source, split), open_dataset(tmp_path / "back", split), strict=True):
+        for one, other in zip(
+            open_dataset(source, split), open_dataset(tmp_path / "back", split), strict=True
+        ):
             assert one.path.name == other.path.name and one.path.read_bytes() == other.path.read_bytes()
             assert one.boxes == pytest.approx(other.boxes, abs=1e-9)
 
@@ -102,14 +104,24 @@ def test_losses_are_counted(tmp_path: Path) -> None:
     source = coco(tmp_path / "source")
 
     def edit(content: dict) -> None:
-        content["annotations"][0] |= {"segmentation": [[1, 2, 3, 4, 5, 6]], "iscrowd": 1, "area": 1, "score": [1]}
+        content["annotations"][0] |= {
+            "segmentation": [[1, 2, 3, 4, 5, 6]],
+            "iscrowd": 1,
+            "area": 1,
+            "score": [1],
+        }
         content["info"] = {"year": 2026}
 
     change(source, edit)
     parts = [open_dataset(source, split) for split in splits(source)]
     assert losses(parts, "coco") == {}
     ids = {"ids of objects": 14, "ids of images": 7, "class ids": 2}
-    flat = {"masks": 1, "areas that are not the box's": 1, "attributes of objects": 1, "details of the data set": 1}
+    flat = {
+        "masks": 1,
+        "areas that are not the box's": 1,
+        "attributes of objects": 1,
+        "details of the data set": 1,
+    }
     assert losses(parts, "voc") == ids | flat | {"crowd flags (written as difficult)": 1}
     del ids["class ids"]
     assert losses(parts, "csv") == ids | flat
@@ -125,7 +137,10 @@ def test_polygons_travel_between_yolo_and_coco(tmp_path: Path) -> None:
     sample = open_dataset(tmp_path / "coco", "train")[0]
     assert sample.masks == ([[16, 12, 48, 12, 32, 36]],)
     assert sample.boxes.tolist() == [[16, 12, 48, 36]]
-    assert convert(tmp_path / "coco", tmp_path / "back", "yolo").lost == {"ids of objects": 7, "ids of images": 7}
+    assert convert(tmp_path / "coco", tmp_path / "back", "yolo").lost == {
+        "ids of objects": 7,
+        "ids of images": 7,
+    }
     assert (tmp_path / "back/labels/train/a.txt").read_text() == "1 0.25 0.25 0.75 0.25 0.5 0.75\n"
 
 

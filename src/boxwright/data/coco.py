@@ -15,7 +15,7 @@ from typing import Any
 
 from boxwright.data.findings import finding
 from boxwright.data.paths import DataFolder, UnsafePathError
-from boxwright.data.reading import Objects, number, read_text, size_of, split_names
+from boxwright.data.reading import ORDER, Objects, number, read_text, size_of, split_names
 from boxwright.data.records import Dataset, Report, Sample
 
 PREFIX = "instances_"
@@ -98,6 +98,8 @@ def _split_name(file: Path) -> str:
 
 def _by_split(files: list[Path]) -> dict[str, Path]:
     raw = {_split_name(file): file for file in files}
+    if len(files) == 1 and not files[0].stem.startswith(PREFIX) and not set(split_names(raw)) & set(ORDER):
+        return {"": files[0]}
     return {name: raw[said] for name, said in split_names(raw).items()}
 
 

@@ -74,20 +74,18 @@ class DataFolder:
             folders: a folder will do as well as a file.
 
         Raises:
-            UnsafePathError: the name is unsafe under every one of `bases`.
+            UnsafePathError: there is no such file, and under one of `bases` the name is unsafe.
         """
         refused: UnsafePathError | None = None
-        safe = False
         for base in bases:
             try:
                 path = self.file(name, base)
             except UnsafePathError as error:
                 refused = error
                 continue
-            safe = True
             if path.is_file() or (folders and path.is_dir()):
                 return path
-        if refused is not None and not safe:
+        if refused is not None:
             raise refused
         return None
 

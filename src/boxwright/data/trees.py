@@ -83,14 +83,10 @@ def keeps(tag: Any, value: Any) -> bool:
         return bool(value) and all(keeps(inner, held) for inner, held in value.items())
     if isinstance(value, list):
         return len(value) > 1 and all(not isinstance(held, list) and keeps(tag, held) for held in value)
-    if isinstance(value, (int, float)):
-        return True
-    return (
-        isinstance(value, str)
-        and _plain(value) == value
-        and not _FORBIDDEN.search(value)
-        and "\r" not in value
-    )
+    if not isinstance(value, (str, int, float)):
+        return False
+    text = _text(value)
+    return _plain(text) == value and not _FORBIDDEN.search(text) and "\r" not in text
 
 
 def _add(parent: ET.Element, tag: str, value: Any) -> None:

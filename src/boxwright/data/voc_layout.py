@@ -8,7 +8,7 @@ from pathlib import Path
 
 from boxwright.data.findings import finding
 from boxwright.data.paths import DataFolder, UnsafePathError, is_image
-from boxwright.data.reading import read_text, split_names
+from boxwright.data.reading import ORDER, read_text, split_names
 from boxwright.data.records import Report
 
 IMAGE_FOLDERS = ("JPEGImages", "images", "Images", "imgs")
@@ -103,8 +103,9 @@ def _listed_parts(root: Path) -> dict[str, Part]:
     """The splits that `ImageSets/Main` lists; `trainval` only counts where train and val are missing."""
     annotations, images = root / "Annotations", tuple(root / name for name in IMAGE_FOLDERS)
     lists = {file.stem: file for file in sorted((root / "ImageSets" / "Main").glob("*.txt"))}
-    # VOC also lists each class ("dog_train.txt", with 1 and -1): those are no splits.
-    named = split_names(name for name in lists if "_" not in name or name.rpartition("_")[2] not in lists)
+    # Beside its splits VOC lists each class ("dog_train.txt", with 1 and -1): those are no splits.
+    usual = {*ORDER, *lists} if set(ORDER) & set(lists) else set()
+    named = split_names(name for name in lists if "_" not in name or name.rpartition("_")[2] not in usual)
     if "trainval" in named and {"train", "val"} & set(named):
         del named["trainval"]
     parts = {name: Part(annotations, images, lists[raw]) for name, raw in named.items()}

@@ -23,6 +23,7 @@ _KEYS = frozenset({"path", "names", "nc"})
 _NO_LABELS = frozenset({"classes.txt", "train.txt", "val.txt", "test.txt", "labels.txt"})
 # A box may reach beyond its image, but hardly by more than its whole size: greater numbers are pixels.
 _FRACTION = 2.0
+_DIGITS = 8
 
 
 def splits(source: Path) -> tuple[str, ...] | None:
@@ -72,12 +73,12 @@ class _Labels:
 
     def sample(self, image: Path) -> Sample | None:
         """The image with its objects; None if it cannot be decoded, for then fractions mean nothing."""
+        file = self._label_file(image)
         try:
             size = image_size(image)
         except InputError as error:
             self._report(finding("image-unreadable", image, "", error.message))
             return None
-        file = self._label_file(image)
         if file is None:
             self._report(
                 finding("label-missing", image, "", "has no label file; it counts as without objects")
@@ -91,7 +92,8 @@ class _Labels:
 
     def report_orphans(self) -> None:
         """Report label files, in the folders that were read from, that belong to no image."""
-        for folder in sorted({file.parent for file in self._wanted if "labels" in file.parts}):
+        folders = {file.relative_to(self._folder.root).parent for file in self._wanted}
+        for folder in sorted(self._folder.root / part for part in folders if "labels" in part.parts):
             for file in sorted(folder.glob("*.txt")):
                 if file not in self._wanted and file.name not in _NO_LABELS:
                     self._report(finding("label-without-image", file, "", "belongs to no image"))
@@ -145,11 +147,20 @@ class _Labels:
 def _pixels(
     values: list[float], size: tuple[int, int]
 ) -> tuple[tuple[float, float, float, float], list[float] | None]:
-    """The xyxy box, and the polygon if there is one, in pixels."""
+    """The xyxy box, and the polygon if there is one, in pixels, without the last digits' rounding noise."""
     height, width = size
     if len(values) > 4:
-        xs, ys = [x * width for x in values[::2]], [y * height for y in values[1::2]]
+        xs, ys = (
+            [round(x * width, _DIGITS) for x in values[::2]],
+            [round(y * height, _DIGITS) for y in values[1::2]],
+        )
         polygon = [coordinate for point in zip(xs, ys, strict=True) for coordinate in point]
         return (min(xs), min(ys), max(xs), max(ys)), polygon
     x, y, w, h = values
-    return ((x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height), None
+    left, top, right, bottom = (
+        (x - w / 2) * width,
+        (y - h / 2) * height,
+        (x + w / 2) * width,
+        (y + h / 2) * height,
+    )
+    return (round(left, _DIGITS), round(top, _DIGITS), round(right, _DIGITS), round(bottom, _DIGITS)), None

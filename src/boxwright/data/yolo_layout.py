@@ -19,6 +19,7 @@ from boxwright.data.reading import ORDER, read_text
 from boxwright.data.records import Report
 
 _FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+_LONGEST, _DEEPEST = 1_000_000, 20
 _NAMES_KEY = re.compile(r"^[\"']?names[\"']?\s*:", re.MULTILINE)
 
 
@@ -41,7 +42,8 @@ def content_of(file: Path, report: Report) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        content = yaml.safe_load(text)
+        trap = _trap(text)
+        content = None if trap else yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         where = "" if error.problem_mark is None else f"line {error.problem_mark.line + 1}"
         report(finding("yaml-syntax", file, where, f"is not plain YAML ({error.problem})"))
@@ -50,10 +52,25 @@ def content_of(file: Path, report: Report) -> dict[str, Any] | None:
         # The library lets bad dates, numbers and "=" through as Python's own errors.
         report(finding("yaml-syntax", file, "", f"is not plain YAML ({type(error).__name__})"))
         return None
+    if trap:
+        report(finding("yaml-syntax", file, "", trap))
+        return None
     if not isinstance(content, dict) or "names" not in content:
         report(finding("yaml-shape", file, "", 'has no "names": the classes, as a list or as number: name'))
         return None
     return {key: value for key, value in content.items() if isinstance(key, str)}
+
+
+def _trap(text: str) -> str:
+    """Why the text would cost hours or gigabytes to load; "" if it would not."""
+    if len(text) > _LONGEST:
+        return f"is longer than {_LONGEST:,} characters: no data.yaml"
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST or isinstance(event, yaml.AliasEvent):
+            return "has aliases, or is nested deeply: no data.yaml"
+    return ""
 
 
 def names_of(content: Mapping[str, Any], file: Path, report: Report) -> dict[int, str] | None:
