@@ -20,9 +20,14 @@ from boxwright.files import write_bytes
 from boxwright.model import Model
 from boxwright.modelfile import read_model
 from boxwright.training import train
+from boxwright.training.display import Silent
+from boxwright.training.distributed import team
 from boxwright.training.finish import TrainResult
+from boxwright.training.journal import Journal
+from boxwright.training.loop import fit
 from boxwright.training.settings import TrainSettings
-from boxwright.training.stop import DivergenceError, Interrupted
+from boxwright.training.setup import Run, plan
+from boxwright.training.stop import DivergenceError, Interrupted, StopRequest
 
 from .toys import CLASSES, QUICK, VARIED, toy_data, toy_model
 
@@ -59,14 +64,35 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return toy_data(tmp_path_factory.mktemp("toys"), images=10)
 
 
-def run(
-    data: Dataset, out: Path, settings: TrainSettings = QUICK, at: int = 0, action: Any = None, **more: Any
-) -> TrainResult:
-    model = toy_model(**{key: more.pop(key) for key in ("norm", "dropout") if key in more})
+def model_with(at: int = 0, action: Any = None, **shape: Any) -> Model:
+    model = toy_model(**shape)
     if action is not None:
         model.objective = Counted(model, at, action)  # type: ignore[assignment]
+    return model
+
+
+def run(data: Dataset, out: Path, settings: TrainSettings = QUICK, **more: Any) -> TrainResult:
+    model = model_with(**{key: more.pop(key) for key in ("at", "action", "norm", "dropout") if key in more})
     augment = more.pop("augment", VARIED)
     return train(model, data, val=data, out=out, settings=settings, augment=augment, device="cpu", **more)
+
+
+def fitted(
+    data: Dataset, out: Path, settings: TrainSettings = QUICK, *, resume: bool = False, **trick: Any
+) -> None:
+    """`train` from its public parts, without the report at the end, which takes longer than these runs."""
+    todo = plan(model_with(**trick), data, data, out, settings, VARIED)
+    with (
+        team("cpu") as here,
+        Run(todo, here) as parts,
+        Journal(parts, Silent(), resume=resume, overwrite=False) as journal,
+        StopRequest() as stop,
+    ):
+        try:
+            fit(parts, journal, stop)
+        except Interrupted:
+            journal.save()
+            raise
 
 
 def same(one: Path, other: Path, names: tuple[str, ...] = ("last", "best")) -> None:
@@ -98,9 +124,9 @@ def test_a_resumed_run_is_the_uninterrupted_one(
     data: Dataset, straight: Path, tmp_path: Path, kill: int
 ) -> None:
     with pytest.raises(Interrupted, match=f"after iteration {kill} of 8"):
-        run(data, tmp_path, at=kill, action=interrupt)
+        fitted(data, tmp_path, at=kill, action=interrupt)
     torch.manual_seed(99)
-    run(data, tmp_path, resume=True)
+    fitted(data, tmp_path, resume=True)
     same(straight, tmp_path)
     assert rows(straight) == rows(tmp_path)
 
@@ -108,8 +134,8 @@ def test_a_resumed_run_is_the_uninterrupted_one(
 def test_workers_do_not_change_it(data: Dataset, straight: Path, tmp_path: Path) -> None:
     two = replace(QUICK, workers=2)
     with pytest.raises(Interrupted):
-        run(data, tmp_path, two, at=4, action=interrupt)
-    run(data, tmp_path, two, resume=True)
+        fitted(data, tmp_path, two, at=4, action=interrupt)
+    fitted(data, tmp_path, two, resume=True)
     same(straight, tmp_path)
 
 
@@ -127,7 +153,7 @@ def test_an_interruption_during_a_validation_repeats_it(
     with pytest.raises(Interrupted, match="during a validation"):
         train(model, data, val=data, out=tmp_path, settings=QUICK, augment=VARIED, device="cpu")
     assert not (tmp_path / "best.safetensors").exists()
-    run(data, tmp_path, resume=True)
+    fitted(data, tmp_path, resume=True)
     same(straight, tmp_path)
 
 
@@ -136,18 +162,18 @@ def test_an_interruption_during_a_validation_repeats_it(
 )
 def test_other_settings_resume_as_exactly(data: Dataset, tmp_path: Path, change: dict[str, Any]) -> None:
     settings = replace(QUICK, **change)
-    run(data, tmp_path / "a", settings)
+    fitted(data, tmp_path / "a", settings)
     with pytest.raises(Interrupted):
-        run(data, tmp_path / "b", settings, at=5, action=interrupt)
-    run(data, tmp_path / "b", settings, resume=True)
+        fitted(data, tmp_path / "b", settings, at=5, action=interrupt)
+    fitted(data, tmp_path / "b", settings, resume=True)
     same(tmp_path / "a", tmp_path / "b")
 
 
 def test_seeds_matter_and_nothing_else_does(data: Dataset, straight: Path, tmp_path: Path) -> None:
     torch.manual_seed(123)
-    run(data, tmp_path / "same")
+    fitted(data, tmp_path / "same")
     same(straight, tmp_path / "same")
-    run(data, tmp_path / "other", replace(QUICK, seed=1))
+    fitted(data, tmp_path / "other", replace(QUICK, seed=1))
     with pytest.raises(AssertionError):
         same(straight, tmp_path / "other")
 
@@ -235,7 +261,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_files(data: Dataset, tmp_path:
         tensors = read_model(tmp_path / f"{name}.safetensors").tensors
         assert all(np.isfinite(value).all() for value in tensors.values())
     # It can go on from there, with settings as they were.
-    assert run(data, tmp_path, resume=True).iterations == 8
+    fitted(data, tmp_path, resume=True)
 
 
 def test_a_gradient_that_is_not_finite_stops_before_the_step(data: Dataset, tmp_path: Path) -> None:
@@ -294,7 +320,7 @@ def test_a_folder_with_a_run_is_left_alone(data: Dataset, straight: Path) -> Non
 
 
 def test_overwriting_removes_only_what_runs_write(data: Dataset, tmp_path: Path) -> None:
-    run(data, tmp_path, replace(QUICK, epochs=1))
+    fitted(data, tmp_path, replace(QUICK, epochs=1))
     (tmp_path / "notes.txt").write_text("mine")
     run(data, tmp_path, replace(QUICK, epochs=2), overwrite=True)
     assert (tmp_path / "notes.txt").read_text() == "mine"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from boxwright.preprocess import Preprocess
 from boxwright.priors import GridPriors
 from boxwright.recipes import Parts
 from boxwright.sample import HardNegatives
+from boxwright.training import train
 from boxwright.training.settings import TrainSettings
 from boxwright.types import Predictions
 
@@ -105,3 +107,12 @@ def toy_data(folder: Path, images: int = 10, seed: int = 0, size: int = 40) -> D
             )
         )
     return Dataset(tuple(samples), CLASSES, (1, 2), folder)
+
+
+def train_together(data: Path, out: Path) -> None:
+    """What each process of a distributed run does, and what one alone does to be compared with."""
+    images = toy_data(data)
+    settings = replace(QUICK, iterations=5, freeze_norms=True, ema=0.5)
+    train(
+        toy_model(dropout=0.0), images, val=images, out=out, settings=settings, augment=VARIED, device="cpu"
+    )

@@ -140,8 +140,6 @@ class Run:
 
     def __init__(self, plan: Plan, team: Team) -> None:
         settings = plan.settings
-        if settings.threads and team.device.type == "cpu":
-            torch.set_num_threads(settings.threads)
         torch.manual_seed(settings.seed)
         self.plan, self.team = plan, team
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
@@ -164,6 +162,9 @@ class Run:
         )
 
     def __enter__(self) -> Run:
+        if self.plan.settings.threads:
+            self._stack.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(self.plan.settings.threads)
         images = (*self.plan.train.samples, *self.plan.val.samples)
         fits = decoded_bytes(images) * max(1, self.workers) < CACHE_BYTES
         preparer = Preparer(
