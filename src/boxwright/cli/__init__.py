@@ -51,6 +51,14 @@ for _verb, _module in (
     app.command(_verb)(_module.command)
 
 
+# What a plain install does not have, and the extra that brings it.
+_EXTRAS = {
+    **dict.fromkeys(("torch", "hotcoco", "numba", "matplotlib", "sklearn", "skimage", "tensorboard"), "train"),
+    **dict.fromkeys(("onnx", "onnxscript"), "export"),
+    "av": "video",
+}
+
+
 def main() -> None:
     """Run the command line; bad input or use becomes one line and exit 2, Ctrl-C exit 3."""
     try:
@@ -62,6 +70,11 @@ def main() -> None:
         # The group's own mistakes (an unknown verb) have no command to point at.
         place = getattr(error, "ctx", None)
         _stop(f"{_message(error)} (see {place.command_path if place else 'boxwright'} --help)", 2)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        _stop(f'this needs {error.name}, which is not installed; pip install "boxwright[{extra}]"', 2)
     except (KeyboardInterrupt, typer.Abort):
         _stop("stopped", 3)
     except BrokenPipeError:
