@@ -107,3 +107,11 @@ def test_what_is_no_description_is_refused(text: str) -> None:
 def test_thresholds_belong_to_the_unit_interval() -> None:
     with pytest.raises(InputError, match="nan"):
         replace(MANIFEST, score=float("nan"))
+
+
+def test_settings_are_kept_as_json_has_them() -> None:
+    manifest = replace(MANIFEST, settings={"scales": (0.1, 0.2), "deep": {"a": ((1,),)}})
+    assert manifest == Manifest.from_json(manifest.to_json())
+    assert manifest.settings == {"scales": [0.1, 0.2], "deep": {"a": [[1]]}}
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        replace(MANIFEST, settings={"a": object()})

@@ -55,6 +55,8 @@ class Manifest:
     notes: Mapping[str, str | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        # As they come back from a file: tuples are lists there, and equal manifests should be equal.
+        object.__setattr__(self, "settings", json.loads(json.dumps(dict(self.settings), allow_nan=False)))
         if not self.classes:
             raise InputError("a model without classes", hint="name at least one class")
         if len(self.ids) != len(self.classes) or len(set(self.ids)) != len(self.ids):
