@@ -27,7 +27,7 @@ def read_back(folder: Path) -> list[Dataset]:
 
 
 @pytest.mark.parametrize("to", FORMATS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(plan=plans())
 def test_writing_and_reading_gives_all_that_the_format_can_hold(to: str, plan: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:

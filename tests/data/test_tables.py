@@ -50,11 +50,12 @@ def test_headers_and_separators(text: str, tmp_path: Path) -> None:
 
 def test_all_columns(tmp_path: Path) -> None:
     head = HEAD.strip() + ",split,difficult,crowd,width,height,note\n"
-    source = folder(
-        tmp_path,
-        head
-        + "a.png,1,2,3,4,cat,train,1,0,64,48,x\na.png,1,2,3,4,cat,train,0,true,64,48,\nb.png,1,2,3,4,dog,validation,,,,,\n",
+    rows = (
+        "a.png,1,2,3,4,cat,train,1,0,64,48,x\n"
+        "a.png,1,2,3,4,cat,train,0,true,64,48,\n"
+        "b.png,1,2,3,4,dog,validation,,,,,\n"
     )
+    source = folder(tmp_path, head + rows)
     assert splits(source) == ("train", "val")
     sample = open_dataset(source, "train")[0]
     assert sample.size == (48, 64)

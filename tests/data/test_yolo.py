@@ -162,7 +162,7 @@ def test_each_bad_data_yaml_is_one_finding(
 def test_a_missing_folder_is_named_with_what_was_tried(tmp_path: Path) -> None:
     source = yolo(tmp_path)
     (source / "data.yaml").write_text("path: inner\ntrain: pictures\nnames: [cat, dog]\n")
-    with pytest.raises(InputError, match="tried .*inner/pictures, .*/pictures"):
+    with pytest.raises(InputError, match=r"tried .*inner/pictures, .*/pictures"):
         open_dataset(source)
 
 

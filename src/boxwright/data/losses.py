@@ -18,6 +18,7 @@ from boxwright.data.writers.yolo import class_numbers, has_polygons
 def losses(splits: Sequence[Dataset], to: str) -> dict[str, int]:
     """How many of what would be lost by writing these splits as `to` ("coco", "voc", "yolo" or "csv").
 
+    >>> from pathlib import Path
     >>> losses([Dataset((), ("cat",), (7,), Path())], "voc")
     {'class ids': 1}
     """
