@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
@@ -21,6 +21,10 @@ from boxwright.manifest import KEY, Manifest
 from boxwright.predict import Predictor
 from boxwright.preprocess import Preprocess
 from boxwright.results import Result
+
+if TYPE_CHECKING:
+    from boxwright.data.records import Dataset
+    from boxwright.evaluate import Report
 
 INPUTS = ("images", "sizes")
 OUTPUTS = ("boxes", "scores", "labels", "valid")
@@ -101,6 +105,12 @@ class OnnxModel:
     def predictor(self) -> Predictor:
         """The front of this model that also streams a folder with flat memory."""
         return Predictor(self.engine, self.manifest)
+
+    def evaluate(self, dataset: Dataset, *, batch: int = 8) -> Report:
+        """Measure on a data set; see `boxwright.model.Model.evaluate`."""
+        from boxwright.evaluate import evaluate_model
+
+        return evaluate_model(self, dataset, batch=batch)
 
 
 def load(path: str | Path, *, threads: int | None = None) -> OnnxModel:
