@@ -73,7 +73,6 @@ class Predictor:
 
     def __init__(self, engine: Engine, manifest: Manifest) -> None:
         self.engine, self.manifest = engine, manifest
-        self._ids = np.array(manifest.ids, np.int64)
 
     def predict(
         self, images: Any, score: float | None = None, *, batch: int = 8, keep_images: bool = False
@@ -159,24 +158,52 @@ class Predictor:
         padded = pad_batch([item.pixels for item in batch], self.manifest.preprocess.pad_multiple)
         found = self.engine.run(padded, sizes)
         results = []
-        for item, (height, width), boxes, scores, labels, valid in zip(batch, sizes, *found, strict=True):
+        for item, boxes, scores, labels, valid in zip(batch, *found, strict=True):
             shown = valid & (scores >= least)
-            index = labels[shown]
-            extent = np.array([item.size[1], item.size[0]] * 2, np.float32)
-            scale = extent / np.array([width, height] * 2, np.float32)
+            scaled = in_original_pixels(boxes[shown], item.pixels.shape[1:], item.size)
             results.append(
-                Result(
-                    boxes=np.clip(boxes[shown] * scale, 0, extent),
-                    scores=scores[shown],
-                    labels=self._ids[index],
-                    index=index,
-                    names=tuple(self.manifest.classes[i] for i in index),
-                    size=item.size,
-                    path=item.path,
-                    image=item.image,
+                labelled(
+                    self.manifest, scaled, scores[shown], labels[shown], item.size, item.path, item.image
                 )
             )
         return results
+
+
+def in_original_pixels(
+    boxes: Float32[np.ndarray, "det 4"], fed: tuple[int, ...], original: tuple[int, int]
+) -> Float32[np.ndarray, "det 4"]:
+    """Boxes on the network's input as boxes in the image it was made from, cut at its edges.
+
+    Args:
+        boxes: xyxy in pixels of the input.
+        fed: (height, width) that the image had on the input, without padding.
+        original: (height, width) of the image.
+    """
+    extent = np.array([original[1], original[0]] * 2, np.float32)
+    scale = extent / np.array([fed[1], fed[0]] * 2, np.float32)
+    return np.clip(boxes * scale, 0, extent)
+
+
+def labelled(
+    manifest: Manifest,
+    boxes: Float32[np.ndarray, "det 4"],
+    scores: Float32[np.ndarray, " det"],
+    index: Int64[np.ndarray, " det"],
+    size: tuple[int, int],
+    path: Path | None = None,
+    image: UInt8[np.ndarray, "height width 3"] | None = None,
+) -> Result:
+    """A result with the names and the ids that a model's class indices stand for."""
+    return Result(
+        boxes=boxes,
+        scores=scores,
+        labels=np.array(manifest.ids, np.int64)[index],
+        index=index,
+        names=tuple(manifest.classes[i] for i in index),
+        size=size,
+        path=path,
+        image=image,
+    )
 
 
 def pad_batch(

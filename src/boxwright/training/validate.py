@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from boxwright.data.records import Dataset
 from boxwright.errors import InputError
 from boxwright.evaluate.coco import coco_metrics
 from boxwright.manifest import Manifest
+from boxwright.predict import in_original_pixels, labelled
 from boxwright.results import Result
 from boxwright.training.loader import Loaded
 from boxwright.types import Batch, Detections, Losses, Targets
@@ -105,24 +107,13 @@ def as_results(found: Detections, loaded: Loaded, manifest: Manifest) -> list[Re
     boxes, scores, labels, valid = (
         part.cpu().numpy() for part in (found.boxes, found.scores, found.labels, found.valid)
     )
-    ids = np.array(manifest.ids, np.int64)
     results = []
-    for row, (height, width) in enumerate(loaded.originals):
-        tall, wide = (int(side) for side in loaded.batch.sizes[row])
-        extent = np.array([width, height] * 2, np.float32)
-        index = labels[row][valid[row]]
-        results.append(
-            Result(
-                boxes=np.clip(
-                    boxes[row][valid[row]] * (extent / np.array([wide, tall] * 2, np.float32)), 0, extent
-                ),
-                scores=scores[row][valid[row]],
-                labels=ids[index],
-                index=index,
-                names=tuple(manifest.classes[i] for i in index),
-                size=(height, width),
-            )
-        )
+    for row, original in enumerate(loaded.originals):
+        shown = valid[row]
+        fed = tuple(loaded.batch.sizes[row].tolist())
+        scaled = in_original_pixels(boxes[row][shown], fed, original)
+        path = Path(loaded.batch.paths[row])
+        results.append(labelled(manifest, scaled, scores[row][shown], labels[row][shown], original, path))
     return results
 
 
