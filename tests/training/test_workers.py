@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,30 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxwright.data.augment import Augment
-from boxwright.data.prepare import Broken, Job, Prepared, Preparer
+from boxwright.data.prepare import Preparer
 from boxwright.data.records import Dataset
 from boxwright.errors import InputError
 from boxwright.preprocess import Preprocess
 from boxwright.training.loader import Loaded, Stream, load, order, plain_batches
 from boxwright.training.workers import Pool
 
+from .preparers import Deadly, Faulty
 from .toys import VARIED, toy_data
 
 PREPROCESS = Preprocess((32, 32))
-
-
-class Deadly(Preparer):
-    """Ends its process at one image, as a decoder that crashes would."""
-
-    def __call__(self, job: Job) -> Prepared | Broken:
-        if job.path.endswith("picture05.png"):
-            os._exit(9)
-        return super().__call__(job)
-
-
-class Faulty(Preparer):
-    def __call__(self, job: Job) -> Prepared | Broken:
-        raise ZeroDivisionError("a defect")
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TextIO
+from io import TextIOBase
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Display(ABC):
 class Lines(Display):
     """One plain line now and then."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIOBase | None = None) -> None:
         self._stream = stream
 
     def say(self, text: str) -> None:
@@ -104,7 +104,7 @@ class Live(Display):
     def __init__(self, console: Console | None = None) -> None:
         self.bar = Progress(
             BarColumn(bar_width=20),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            MofNCompleteColumn(),
             TextColumn("{task.fields[step]}"),
             TextColumn("[bold]{task.fields[figure]}"),
             console=console or Console(),
