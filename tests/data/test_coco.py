@@ -173,9 +173,20 @@ def test_layouts(tmp_path: Path) -> None:
     assert splits(roboflow) == ("train", "val")
     assert open_dataset(roboflow, "val")[0].path.parent.name == "valid"
 
+    several = tmp_path / "several"
+    for split in ("train2017", "val2017"):
+        shutil.copytree(source / "train", several / "images" / split)
+        (several / f"annotations_{split}.json").write_text(content)
+    (several / "notes.json").write_text("{}")
+    assert splits(several) == ("train", "val")
+    assert open_dataset(several, "val")[0].path.parent.name == "val2017"
+
     together = tmp_path / "together"
     shutil.copytree(source / "train", together / "images")
     (together / "annotations.json").write_text(content)
+    assert splits(together) == () and len(open_dataset(together)) == 4
+    (together / "annotations").mkdir()
+    (together / "annotations.json").rename(together / "annotations/instances_default.json")
     assert splits(together) == () and len(open_dataset(together)) == 4
 
     beside = tmp_path / "beside"

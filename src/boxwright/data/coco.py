@@ -15,10 +15,11 @@ from typing import Any
 
 from boxwright.data.findings import finding
 from boxwright.data.paths import DataFolder, UnsafePathError
-from boxwright.data.reading import ORDER, Objects, number, read_text, size_of, split_names
+from boxwright.data.reading import Objects, is_usual, number, read_text, size_of, split_names
 from boxwright.data.records import Dataset, Report, Sample
 
 PREFIX = "instances_"
+_PREFIXES = (PREFIX, "annotations_", "coco_")
 _UNSPLIT = {"instances", "annotations", "default", "all", "coco", "_annotations.coco", "dataset", "labels"}
 CONTENT_KEYS = frozenset({"images", "annotations", "categories"})
 IMAGE_KEYS = frozenset({"id", "file_name", "width", "height"})
@@ -76,7 +77,7 @@ def _layout(source: Path) -> tuple[Path, dict[str, Path]] | None:
     for folder in (source / "annotations", source):
         files = sorted(folder.glob("*.json"))
         instances = [file for file in files if file.stem.startswith(PREFIX)]
-        known = [file for file in files if _split_name(file) in _SPLITTING or file.stem in _UNSPLIT]
+        known = [file for file in files if file.stem in _UNSPLIT or is_usual(_split_name(file))]
         # A single JSON file is taken for COCO whatever its name; among many, only names that say so.
         chosen = instances or known or (files if len(files) == 1 else [])
         if chosen:
@@ -85,20 +86,17 @@ def _layout(source: Path) -> tuple[Path, dict[str, Path]] | None:
     return (source, _by_split(inner)) if inner else None
 
 
-_SPLITTING = frozenset({"train", "val", "valid", "validation", "test", "trainval"})
-
-
 def _split_name(file: Path) -> str:
     """What the file itself calls its split; "" if nothing does."""
-    name = file.stem.removeprefix(PREFIX)
-    if name not in _UNSPLIT:
-        return name
-    return "" if file.parent.name not in _SPLITTING else file.parent.name
+    name = next((file.stem.removeprefix(p) for p in _PREFIXES if file.stem.startswith(p)), file.stem)
+    if name in _UNSPLIT or file.stem in _UNSPLIT:
+        return file.parent.name if is_usual(file.parent.name) else ""
+    return name
 
 
 def _by_split(files: list[Path]) -> dict[str, Path]:
     raw = {_split_name(file): file for file in files}
-    if len(files) == 1 and not files[0].stem.startswith(PREFIX) and not set(split_names(raw)) & set(ORDER):
+    if len(files) == 1 and not files[0].stem.startswith(PREFIX) and not is_usual(*raw):
         return {"": files[0]}
     return {name: raw[said] for name, said in split_names(raw).items()}
 

@@ -53,6 +53,15 @@ def split_rank(name: str) -> tuple[int, str]:
     return (ORDER.index(name) if name in ORDER else len(ORDER), name)
 
 
+def is_usual(name: str) -> bool:
+    """Whether a split is called train, val, test or trainval, or one of the usual variations of these.
+
+    >>> is_usual("val2017"), is_usual("valid"), is_usual("labels")
+    (True, True, False)
+    """
+    return next(iter(split_names([name]))) in ORDER
+
+
 class Objects:
     """The objects of one image as a reader meets them; unusable boxes are reported and left out."""
 

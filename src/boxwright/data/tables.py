@@ -16,7 +16,7 @@ from pathlib import Path
 
 from boxwright.data.findings import finding
 from boxwright.data.paths import DataFolder, UnsafePathError
-from boxwright.data.reading import ORDER, Objects, read_text, size_of, split_names
+from boxwright.data.reading import Objects, is_usual, read_text, size_of, split_names
 from boxwright.data.records import Dataset, Report, Sample
 
 TABLE, CLASSES = "annotations.csv", "classes.csv"
@@ -101,7 +101,7 @@ def _rows(files: Sequence[Path], report: Report) -> list[_Row]:
     """All rows; a table without that column is a split by its name, if usual or one of several."""
     rows: list[_Row] = []
     for file in files:
-        named = file.stem if len(files) > 1 or set(split_names([file.stem])) & set(ORDER) else ""
+        named = file.stem if len(files) > 1 or is_usual(file.stem) else ""
         rows += [
             _Row(file, line, cells.get("split", "").strip() or named, cells)
             for line, cells in _cells(file, report)
