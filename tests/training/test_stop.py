@@ -3,21 +3,25 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 import pytest
 
-from boxwright.training.stop import DivergenceError, Interrupted, StopRequest
+from boxwright.training.stop import ECHO, DivergenceError, Interrupted, StopRequest
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_noted_and_a_second_one_raises(number: int) -> None:
+def test_a_signal_is_noted_and_a_second_ctrl_c_raises(number: int) -> None:
     before = signal.getsignal(number)
     with StopRequest() as stop:
         assert not stop.asked
         os.kill(os.getpid(), number)
         assert stop.asked
+        os.kill(os.getpid(), signal.SIGINT)  # an echo
+        time.sleep(ECHO)
+        os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(number) == before
 
 

@@ -41,10 +41,16 @@ class Step:
         >>> Step(40, 390, 3.2, 30, {"loss": 4.0, "classification": 2.5}, 0.001, 9.4, 754.0).text()
         'epoch 3.2/30  loss 4.000  classification 2.500  lr 0.001  9.4 images/s  12:34 to go'
         """
-        parts = "  ".join(f"{name} {value:.3f}" for name, value in self.losses.items())
-        when = f"{clock(self.remaining)} to go"
         place = f"epoch {self.epoch:.1f}/{self.epochs:g}"
-        return f"{place}  {parts}  lr {self.lr:.3g}  {self.speed:.1f} images/s  {when}"
+        return f"{place}  {self.parts()}  lr {self.lr:.3g}  {self.pace()}"
+
+    def parts(self) -> str:
+        """The losses."""
+        return "  ".join(f"{name} {value:.3f}" for name, value in self.losses.items())
+
+    def pace(self) -> str:
+        """How fast, and how long still."""
+        return f"{self.speed:.1f} images/s  {clock(self.remaining)} to go"
 
 
 def clock(seconds: float) -> str:
@@ -105,25 +111,25 @@ class Live(Display):
         self.bar = Progress(
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[step]}"),
-            TextColumn("[bold]{task.fields[figure]}"),
+            TextColumn("{task.fields[step]}[bold]{task.fields[figure]}[/bold]\n{task.fields[losses]}"),
             console=console or Console(),
             refresh_per_second=2,
         )
-        self._task = self.bar.add_task("", total=None, step="loading the first images", figure="")
+        self._task = self.bar.add_task("", total=None, step="loading the first images", figure="", losses="")
 
     def say(self, text: str) -> None:
         """A line above the bar."""
         self.bar.console.print(text, highlight=False, markup=False)
 
     def step(self, step: Step, *, due: bool) -> None:
-        """Move the bar; its text changes when it is due, so that figures can be read."""
-        if due or step.iteration == 1:
-            self.bar.update(self._task, step=step.text())
-        self.bar.update(self._task, completed=step.iteration, total=step.total)
+        """Move the bar."""
+        place = f"epoch {step.epoch:.1f}/{step.epochs:g}  {step.pace()}  "
+        self.bar.update(
+            self._task, completed=step.iteration, total=step.total, step=place, losses=step.parts()
+        )
 
     def figure(self, text: str) -> None:
-        """Beside the bar, and as a line that stays."""
+        """Its first words beside the bar, and all as a line that stays."""
         self.bar.update(self._task, figure=text.split("  ")[0])
         self.say(text)
 

@@ -96,7 +96,7 @@ class Journal:
                 total=plan.total,
                 epoch=plan.epoch(progress.iteration),
                 epochs=round(plan.epoch(plan.total), 1),
-                losses={name: means[name] for name in losses if name != "positives"},
+                losses={name: means[name] for name in losses if name not in ("positives", "gradient")},
                 lr=lr,
                 speed=means["images_per_second"],
                 remaining=self._remaining(),

@@ -147,7 +147,7 @@ def iterate(run: Run, batches: Iterator[Loaded], stop: StopRequest) -> tuple[dic
     # All that the processor wants to know of a step comes over in one piece.
     report = dict(zip(sums, run.team.mean(torch.stack(list(sums.values()))).tolist(), strict=True))
     stopping = report.pop("stopping") > 0
-    check_finite(report, paths, run)
+    report = check_finite(report, paths, run)
     moving.precision.step(moving.optimiser)
     moving.optimiser.zero_grad(set_to_none=True)
     if moving.ema is not None:
@@ -155,11 +155,12 @@ def iterate(run: Run, batches: Iterator[Loaded], stop: StopRequest) -> tuple[dic
     return report, stopping
 
 
-def check_finite(report: dict[str, float], paths: list[str], run: Run) -> None:
-    """Stop before a step that would spoil the weights.
+def check_finite(report: dict[str, float], paths: list[str], run: Run) -> dict[str, float]:
+    """Stop before a step that would spoil the weights; returns what is finite.
 
     A scaled gradient that overflows is no reason: float16's scale is lowered and the step left out.
     """
     bad = [name for name, value in report.items() if not math.isfinite(value)]
     if bad and not (run.moving.precision.scaled and bad == ["gradient"]):
         raise DivergenceError(f"the {bad[0]} of iteration {run.moving.progress.iteration + 1}", paths)
+    return {name: value for name, value in report.items() if name not in bad}

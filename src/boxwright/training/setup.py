@@ -165,6 +165,10 @@ class Run:
         if self.plan.settings.threads:
             self._stack.callback(torch.set_num_threads, torch.get_num_threads())
             torch.set_num_threads(self.plan.settings.threads)
+        if self.team.device.type == "cuda":
+            # All batches have one shape, so trying the kernels once pays.
+            self._stack.callback(setattr, torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
+            torch.backends.cudnn.benchmark = True
         images = (*self.plan.train.samples, *self.plan.val.samples)
         fits = decoded_bytes(images) * max(1, self.workers) < CACHE_BYTES
         preparer = Preparer(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any, TypeVar
@@ -12,6 +13,9 @@ from typing import Any, TypeVar
 from boxwright.errors import InputError
 
 Item = TypeVar("Item")
+
+ECHO = 0.5
+"""Seconds after a signal in which another one is not taken for a second wish."""
 
 
 class DivergenceError(InputError):
@@ -38,8 +42,9 @@ class Interrupted(KeyboardInterrupt):
 class StopRequest:
     """Notes Ctrl-C and SIGTERM instead of raising, so that the batch at hand is finished.
 
-    A second Ctrl-C is not noted but raised at once. In threads other than the main one, which cannot handle
-    signals, nothing is noted.
+    A second Ctrl-C is raised at once, unless it comes so soon that it is the first one's echo: torchrun passes
+    on what the terminal has sent already. In threads other than the main one, which cannot handle signals,
+    nothing is noted.
 
     Attributes:
         asked: whether a signal has come.
@@ -47,6 +52,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.asked = False
+        self._since = 0.0
         self._old: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
@@ -73,9 +79,11 @@ class StopRequest:
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if self.asked:
-            self.__exit__()
-            raise KeyboardInterrupt
-        self.asked = True
+            if number == signal.SIGINT and time.monotonic() - self._since > ECHO:
+                self.__exit__()
+                raise KeyboardInterrupt
+            return
+        self.asked, self._since = True, time.monotonic()
         # Written past Python's buffers, which a signal may have found half way through a line.
         text = b"\nfinishing the batch and saving; press Ctrl-C again to drop what is not saved\n"
         os.write(2, text)

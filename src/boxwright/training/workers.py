@@ -105,12 +105,12 @@ class Pool:
 
 
 def automatic_workers(cores: int) -> int:
-    """How many processes to use when nobody says: one on two cores, none on one, at most eight.
+    """How many processes to use when nobody says: all cores but one, at most sixteen.
 
     >>> [automatic_workers(n) for n in (1, 2, 4, 16)]
-    [0, 1, 3, 8]
+    [0, 1, 3, 15]
     """
-    return min(8, cores - 1)
+    return min(16, cores - 1)
 
 
 def _start(preparer: Preparer) -> _Worker:
@@ -197,8 +197,8 @@ def _death(worker: _Worker) -> InputError:
     how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
     if not worker.at:
         return InputError(
-            f"a loader process ended before its first image ({how})",
-            hint="call train under `if __name__ == '__main__':`, or use workers=0",
+            f"a loader process ended before its first image ({how}); its own words stand above",
+            hint="a script calls train under `if __name__ == '__main__':`; workers=0 needs no processes",
         )
     return InputError(
         f"the process that read it died ({how})",
