@@ -27,7 +27,10 @@ def commands() -> list[list[str]]:
 
 
 def run(*command: str, cwd: Path) -> str:
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "100"}
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "COLUMNS": "100",
+    }
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
     return done.stdout
@@ -40,7 +43,12 @@ def test_the_commands_are_the_ones_this_page_can_run() -> None:
 
 def test_extras_that_the_readme_names_exist() -> None:
     offered = set(metadata("boxwright").get_all("Provides-Extra") or ())
-    named = {extra for command in commands() if command[0] == "pip" for extra in re.findall(r"\[(.+?)\]", command[-1])}
+    named = {
+        extra
+        for command in commands()
+        if command[0] == "pip"
+        for extra in re.findall(r"\[(.+?)\]", command[-1])
+    }
     assert named <= offered
     assert {"train", "export", "video", "fast", "all"} <= offered
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 
 from boxwright.data import open_dataset, splits
 from boxwright.data.convert import convert
+from boxwright.data.formats.writers import write
 from boxwright.data.losses import losses
 from boxwright.data.records import Dataset
-from boxwright.data.writers import write
 from boxwright.errors import InputError
 
 from .patients import HEALTHY, change, coco, voc

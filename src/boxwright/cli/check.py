@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from boxwright.data.doctor import Diagnosis
+    from boxwright.data.doctor.repair import Repaired
+    from boxwright.data.doctor.statistics import SplitStatistics
     from boxwright.data.records import Finding
-    from boxwright.data.repair import Repaired
-    from boxwright.data.statistics import SplitStatistics
 
 _FIRST = 3  # findings of a kind that are shown; --json has all
 _CLASSES = 20  # rows of the table of classes
@@ -67,7 +67,7 @@ def command(
         raise InputError("boxwright check needs a data set", hint="boxwright check DATA, or --list-checks")
     from boxwright.cli.console import progress
     from boxwright.data.doctor import examine
-    from boxwright.data.repair import repair
+    from boxwright.data.doctor.repair import repair
 
     diagnosis = examine(
         data, only=only or (), skip=skip or (), fast=fast, voc_zero_based=voc_zero_based, watch=progress

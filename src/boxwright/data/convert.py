@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from boxwright.data.formats.writers import FORMATS, write
+from boxwright.data.formats.writers.placing import Images, Watch, quietly
 from boxwright.data.losses import losses
 from boxwright.data.open import Policy, check_split, detect, read_split, stopping, unified
 from boxwright.data.records import Dataset, Finding
-from boxwright.data.writers import FORMATS, write
-from boxwright.data.writers.placing import Images, Watch, quietly
 from boxwright.errors import InputError, near
 
 

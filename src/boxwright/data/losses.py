@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from boxwright.data.coco import CONTENT_KEYS, IMAGE_KEYS, OBJECT_KEYS
+from boxwright.data.formats.coco import CONTENT_KEYS, IMAGE_KEYS, OBJECT_KEYS
+from boxwright.data.formats.trees import keeps
+from boxwright.data.formats.voc import IMAGE_TAGS, OBJECT_TAGS
+from boxwright.data.formats.writers.yolo import class_numbers, has_polygons
 from boxwright.data.records import Dataset, Sample
-from boxwright.data.trees import keeps
-from boxwright.data.voc import IMAGE_TAGS, OBJECT_TAGS
-from boxwright.data.writers.yolo import class_numbers, has_polygons
 
 
 def losses(splits: Sequence[Dataset], to: str) -> dict[str, int]:

@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from boxwright.data import coco, tables, voc, yolo
 from boxwright.data.findings import CHECKS
-from boxwright.data.reading import split_rank
+from boxwright.data.formats import coco, tables, voc, yolo
+from boxwright.data.formats.reading import split_rank
 from boxwright.data.records import Dataset, Finding, Report, Sample
 from boxwright.errors import InputError
 
