@@ -11,7 +11,6 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
-
 _LISTED = 20
 """Names in a hint: more would not be read."""
 
