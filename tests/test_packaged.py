@@ -1,0 +1,53 @@
+"""The models that come with the package: small, described, the same in both engines, and as good as their card says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import boxwright as bw
+from boxwright.evaluate import coco_metrics
+from boxwright.loading import PACKAGED, packaged_names
+from boxwright.runtime.onnx import OnnxModel
+
+
+def test_there_is_one() -> None:
+    assert "blood-cells" in packaged_names()
+
+
+@pytest.mark.parametrize("name", packaged_names())
+def test_small_and_described(name: str) -> None:
+    for kind in (".safetensors", ".onnx"):
+        assert (PACKAGED / f"{name}{kind}").stat().st_size < 12e6
+    card = (PACKAGED / f"{name}.md").read_text()
+    for part in ("## Data", "## Measured", "## Licence", "## Limits"):
+        assert part in card
+    notes = bw.load(name, engine="onnx").manifest.notes
+    assert {"data", "licence"} <= set(notes)
+
+
+def test_blood_cells_reaches_what_its_card_says(shared: Path) -> None:
+    """AP50 on the official test split, by the deployed engine."""
+    model = bw.load("blood-cells", engine="onnx")
+    assert isinstance(model, OnnxModel)
+    test = bw.open_dataset(shared / "data/bccd", "test")
+    by_name = {name: index for index, name in enumerate(test.classes)}
+    assert model.classes == tuple(by_name)
+    results = model.predict([sample.path for sample in test], score=0.0)
+    found = coco_metrics(test, results).ap50
+    (stated,) = re.findall(
+        r"AP50 on the test split, shipped file: \*\*([0-9.]+)\*\*", (PACKAGED / "blood-cells.md").read_text()
+    )
+    assert found == pytest.approx(float(stated), abs=0.002)
+
+
+def test_both_engines_say_the_same(shared: Path) -> None:
+    picture = next(iter(bw.open_dataset(shared / "data/bccd", "test"))).path
+    eager = bw.load("blood-cells", engine="torch").predict(picture)[0]
+    graph = bw.load("blood-cells", engine="onnx").predict(picture)[0]
+    assert len(eager) == len(graph) > 5
+    np.testing.assert_allclose(eager.scores, graph.scores, atol=1e-3)
+    np.testing.assert_allclose(eager.boxes, graph.boxes, atol=0.2)
