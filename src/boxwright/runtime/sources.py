@@ -72,7 +72,7 @@ class Sources:
         self.total = known
 
     def __iter__(self) -> Iterator[Item]:
-        taken: set[str] = set()
+        taken: dict[str, int] = {}
         for path, name in chain.from_iterable(self._found):
             output = _unlike(name, taken)
             if path.suffix.lower() in VIDEO_EXTENSIONS and path.is_file():
@@ -117,12 +117,14 @@ def _walk(folder: Path, without: Path | None) -> Iterator[Path]:
                 yield Path(root, name)
 
 
-def _unlike(name: Path, taken: set[str]) -> Path:
+def _unlike(name: Path, taken: dict[str, int]) -> Path:
     """The name, with a number where another source has it already (without regard to case, for all disks)."""
-    unique, number = name, 2
-    while str(unique).lower() in taken:
-        unique, number = name.with_name(f"{name.stem}-{number}{name.suffix}"), number + 1
-    taken.add(str(unique).lower())
+    unique = name
+    while (key := str(unique).lower()) in taken:
+        # The count is kept with the plain name: ten thousand "frame.jpg" are not tried from 2 on each.
+        number = taken[str(name).lower()] = taken[str(name).lower()] + 1
+        unique = name.with_name(f"{name.stem}-{number}{name.suffix}")
+    taken[key] = 1
     return unique
 
 
