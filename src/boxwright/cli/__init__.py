@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 findings, 2 bad input or use, 3 stopped and resumable.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -61,6 +62,9 @@ _EXTRAS = {
 
 def main() -> None:
     """Run the command line; bad input or use becomes one line and exit 2, Ctrl-C exit 3."""
+    # Read when torch loads: its threads then sleep where they would spin while they wait for one another. Beside
+    # any other busy process (a loader of images is one) spinning makes training several times as slow.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         # Not typer's own handling: its box around a usage error is four lines where one will do.
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
