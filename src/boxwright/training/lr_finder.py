@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from statistics import fmean
 
 from boxwright.errors import InputError
 from boxwright.files import write_bytes
-from boxwright.training import optim
+from boxwright.training import display, optim
 from boxwright.training.distributed import team
 from boxwright.training.loop import iterate
 from boxwright.training.setup import Plan, Run
@@ -20,7 +22,9 @@ from boxwright.training.stop import DivergenceError, StopRequest
 LOWEST, HIGHEST = 1e-6, 1.0
 SMOOTHING = 0.9
 BREAKAWAY = 3.0
-"""The sweep ends when the smoothed loss exceeds so many times its least value."""
+"""The sweep ends when the running mean of the loss exceeds so many times its least value."""
+WINDOW = 3
+"""Afterwards each loss is averaged with so many on either side, which does not lag as a running mean does."""
 MARGIN = 10.0
 """The suggestion is the rate of the least loss divided by this: there it falls and is far from breaking."""
 
@@ -71,14 +75,30 @@ def find_lr(plan: Plan, *, iterations: int = 100, device: str = "auto") -> Sweep
     """
     changed = replace(plan.settings, iterations=iterations, minutes=0.0, ema=0.0)
     kept = copy.deepcopy(plan.model.net.state_dict())
-    with team(device) as here, Run(replace(plan, settings=changed), here) as run:
-        batches = run.batches()
+    with (
+        team(device) as here,
+        display.shown(here.first) as show,
+        Run(replace(plan, settings=changed), here) as run,
+    ):
+        batches, began = run.batches(), time.monotonic()
         run.frozen.train(run.moving.net)
 
         def loss_at(rate: float) -> float:
             optim.set_lr(run.moving.optimiser, rate)
             losses, _ = iterate(run, batches, StopRequest())
             run.moving.progress.iteration += 1
+            done, spent = run.moving.progress.iteration, time.monotonic() - began
+            step = display.Step(
+                iteration=done,
+                total=iterations,
+                epoch=run.plan.epoch(done),
+                epochs=round(run.plan.epoch(iterations), 1),
+                losses=losses,
+                lr=rate,
+                speed=done * run.plan.images_per_iteration / spent,
+                remaining=spent / done * (iterations - done),
+            )
+            show.step(step, due=done % 10 == 0)
             return losses.get("loss", math.nan)
 
         try:
@@ -98,24 +118,23 @@ def sweep(loss_at: Callable[[float], float], iterations: int) -> Sweep:
         InputError: there is nothing to see, because the first losses are not finite.
     """
     ratio = (HIGHEST / LOWEST) ** (1 / (iterations - 1))
-    rates: list[float] = []
     losses: list[float] = []
-    mean = 0.0
+    mean = least = math.inf
     for step in range(iterations):
         try:
             loss = loss_at(LOWEST * ratio**step)
         except DivergenceError:
             break
-        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
-        # The mean starts from nothing; this takes the start's share out (Kingma and Ba 2015, section 3).
-        smooth = mean / (1 - SMOOTHING ** (step + 1))
-        if losses and not smooth < BREAKAWAY * min(losses):
+        mean = loss if step == 0 else SMOOTHING * mean + (1 - SMOOTHING) * loss
+        least = min(least, mean)
+        if not mean <= BREAKAWAY * least:
             break
-        rates.append(LOWEST * ratio**step)
-        losses.append(smooth)
-    if len(rates) < 2:
+        losses.append(loss)
+    if len(losses) < 2:
         raise InputError(
             "the loss is not finite from the start", hint="look at the data with boxwright check"
         )
-    least = min(range(len(losses)), key=losses.__getitem__)
-    return Sweep(tuple(rates), tuple(losses), float(f"{rates[least] / MARGIN:.1e}"))
+    smooth = [fmean(losses[max(0, i - WINDOW) : i + WINDOW + 1]) for i in range(len(losses))]
+    rates = [LOWEST * ratio**step for step in range(len(losses))]
+    best = rates[min(range(len(smooth)), key=smooth.__getitem__)]
+    return Sweep(tuple(rates), tuple(smooth), float(f"{best / MARGIN:.1e}"))
