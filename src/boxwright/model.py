@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Float32, Int64
 from torch import nn
 
 from boxwright.data.records import Dataset
@@ -18,7 +18,7 @@ from boxwright.errors import InputError, near
 from boxwright.manifest import Manifest
 from boxwright.modelfile import ModelFile, write_model
 from boxwright.objective import Objective
-from boxwright.predict import Predictor
+from boxwright.predict import Found, Predictor
 from boxwright.preprocess import Preprocess
 from boxwright.recipes import Parts, find
 from boxwright.results import Result
@@ -103,12 +103,7 @@ class TorchEngine:
 
     def run(
         self, images: Float32[np.ndarray, "batch 3 height width"], sizes: Int64[np.ndarray, "batch 2"]
-    ) -> tuple[
-        Float32[np.ndarray, "batch det 4"],
-        Float32[np.ndarray, "batch det"],
-        Int64[np.ndarray, "batch det"],
-        Bool[np.ndarray, "batch det"],
-    ]:
+    ) -> Found:
         """Detections of a normalised batch, in its own pixels; leaves the network's mode as it was."""
         device = next(self._net.parameters()).device
         training = self._net.training

@@ -24,6 +24,14 @@ OnError = Literal["raise", "skip"]
 Skipped = tuple[Path, InputError]
 """An image that could not be read, and why; `Predictor.stream` gives it in the place of a result."""
 
+Found = tuple[
+    Float32[np.ndarray, "batch det 4"],
+    Float32[np.ndarray, "batch det"],
+    Int64[np.ndarray, "batch det"],
+    Bool[np.ndarray, "batch det"],
+]
+"""What an engine gives: boxes (xyxy in the batch's pixels), scores, labels (class indices), which are valid."""
+
 _READERS = 2
 _KINDS = "a path, a PIL image, a uint8 RGB array [height, width, 3] or floats [3, height, width] in [0, 1]"
 
@@ -34,12 +42,7 @@ class Engine(Protocol):
 
     def run(
         self, images: Float32[np.ndarray, "batch 3 height width"], sizes: Int64[np.ndarray, "batch 2"]
-    ) -> tuple[
-        Float32[np.ndarray, "batch det 4"],
-        Float32[np.ndarray, "batch det"],
-        Int64[np.ndarray, "batch det"],
-        Bool[np.ndarray, "batch det"],
-    ]:
+    ) -> Found:
         """Detect on normalised, padded images.
 
         Args:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Float32, Int64
 
 from boxwright.errors import InputError
 from boxwright.manifest import KEY, Manifest
-from boxwright.predict import Predictor
+from boxwright.predict import Found, Predictor
 from boxwright.preprocess import Preprocess
 from boxwright.results import Result
 
@@ -58,12 +58,7 @@ class OnnxEngine:
 
     def run(
         self, images: Float32[np.ndarray, "batch 3 height width"], sizes: Int64[np.ndarray, "batch 2"]
-    ) -> tuple[
-        Float32[np.ndarray, "batch det 4"],
-        Float32[np.ndarray, "batch det"],
-        Int64[np.ndarray, "batch det"],
-        Bool[np.ndarray, "batch det"],
-    ]:
+    ) -> Found:
         """Detections of a normalised batch, in its own pixels, best score first."""
         fed = {
             name: value for name, value in zip(INPUTS, (images, sizes), strict=True) if name in self._inputs
