@@ -24,6 +24,7 @@ from boxwright.training.display import Silent
 from boxwright.training.distributed import team
 from boxwright.training.finish import TrainResult
 from boxwright.training.journal import Journal
+from boxwright.training.loader import order
 from boxwright.training.loop import fit
 from boxwright.training.settings import TrainSettings
 from boxwright.training.setup import Run, plan
@@ -90,7 +91,7 @@ def fitted(
     ):
         try:
             fit(parts, journal, stop)
-        except Interrupted:
+        except (Interrupted, InputError):
             journal.save()
             raise
 
@@ -298,6 +299,22 @@ def test_broken_images_are_listed_or_an_error(data: Dataset, tmp_path: Path) -> 
     result = run(broken, tmp_path / "b", replace(QUICK, bad_images="skip"))
     assert set(result.broken) == {str(tmp_path / "bad.png")}
     assert result.iterations == 8
+
+
+def test_a_run_goes_on_when_its_broken_image_is_repaired(
+    data: Dataset, straight: Path, tmp_path: Path
+) -> None:
+    copy = replace(data, samples=tuple(replace(s, path=tmp_path / s.path.name) for s in data))
+    for sample in data:
+        write_bytes(tmp_path / sample.path.name, sample.path.read_bytes())
+    # The seventh image of the first epoch: in the second batch.
+    late = tmp_path / data[int(order(10, QUICK.seed, 0)[6])].path.name
+    late.write_bytes(late.read_bytes()[:99])
+    with pytest.raises(InputError, match=late.name):
+        fitted(copy, tmp_path / "out")
+    write_bytes(late, (data.root / late.name).read_bytes())
+    fitted(copy, tmp_path / "out", resume=True)
+    same(straight, tmp_path / "out")
 
 
 def test_bfloat16_trains(data: Dataset, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import torch
 
 from boxwright.data.augment import Augment
 from boxwright.data.records import Dataset
+from boxwright.errors import InputError
 from boxwright.files import write_text
 from boxwright.model import Model
 from boxwright.training import display, optim
@@ -72,11 +73,12 @@ def train(
     ):
         try:
             fit(run, journal, stop)
-        except Interrupted:
-            journal.save()
-            raise
         except DivergenceError as error:
             write_text(todo.out / "not_finite.txt", "\n".join(error.images) + "\n")
+            raise
+        except (Interrupted, InputError):
+            # An unreadable image too: repaired, the run can go on where it stood.
+            journal.save()
             raise
         return finish(run, journal)
 
@@ -94,7 +96,7 @@ def fit(run: Run, journal: Journal, stop: StopRequest) -> None:
         place = run.place
         due = run.plan.validates(progress.iteration) or place >= total
         if due and progress.validated < progress.iteration:
-            journal.validated(validate(run, stop.watch(run.validation_batches())))
+            journal.validated(validate(run, stop.watch(run.validation_batches(), alone=run.team.world == 1)))
             journal.save()
             run.frozen.train(run.moving.net)
         if place >= total or journal.patience_is_over:
@@ -124,8 +126,8 @@ def iterate(run: Run, batches: Iterator[Loaded], stop: StopRequest) -> tuple[dic
     settings, moving = run.plan.settings, run.moving
     sums: dict[str, torch.Tensor] = {}
     paths: list[str] = []
-    for _ in range(settings.accumulate):
-        loaded = next(batches)
+    # All at once, so that an unreadable image is met before anything has moved.
+    for loaded in [next(batches) for _ in range(settings.accumulate)]:
         run.broken |= {one.path: one.reason for one in loaded.broken}
         if loaded.batch is None:
             continue

@@ -38,7 +38,7 @@ class Frozen:
 
 
 def freeze(net: nn.Module, stages: int, *, norms: bool = False) -> Frozen:
-    """Take the first `stages` of the backbone, and all batch norms if asked, out of training.
+    """Take the first `stages` of the backbone, and all batch norms if asked, out of training; train the rest.
 
     Args:
         net: has `stages()`, the backbone's parts from the stem on.
@@ -51,6 +51,7 @@ def freeze(net: nn.Module, stages: int, *, norms: bool = False) -> Frozen:
     parts = backbone_stages(net)
     if stages > len(parts):
         raise InputError(f"cannot freeze {stages} stages of a backbone that has {len(parts)}")
+    net.requires_grad_(True)
     batch_norms = tuple(m for m in net.modules() if isinstance(m, _BatchNorm)) if norms else ()
     for part in (*parts[:stages], *batch_norms):
         part.requires_grad_(False)

@@ -14,7 +14,7 @@ import torch
 
 from boxwright.data.augment import Augment
 from boxwright.data.classes import with_classes
-from boxwright.data.prepare import Preparer, decoded_bytes
+from boxwright.data.prepare import Preparer, bare, decoded_bytes
 from boxwright.data.records import Dataset
 from boxwright.errors import InputError
 from boxwright.model import Model, create
@@ -94,15 +94,19 @@ def plan(
     Raises:
         InputError: images with classes that the model lacks, or none at all.
     """
+    recipe = model if isinstance(model, str) else model.manifest.recipe
+    settings = find(recipe).train if settings is None else settings
+    augment = find(recipe).augment if augment is None else augment
     if isinstance(model, str):
+        torch.manual_seed(settings.seed)
         model = create(model, classes=dataset.classes, ids=dataset.ids)
     manifest = model.manifest
-    settings = find(manifest.recipe).train if settings is None else settings
-    augment = find(manifest.recipe).augment if augment is None else augment
-    if val is None and not overfit:
+    if overfit:
+        val = dataset
+    if val is None:
         dataset, val = hold_out(dataset, HELD_OUT, settings.seed)
     dataset = with_classes(dataset, manifest.classes, manifest.ids)
-    val = with_classes(val or dataset, manifest.classes, manifest.ids)
+    val = with_classes(val, manifest.classes, manifest.ids)
     for part, name in ((dataset, "train on"), (val, "validate with")):
         if not part.samples:
             raise InputError(f"no images to {name}", path=part.root)
@@ -157,8 +161,9 @@ class Run:
         if self.workers < 0:
             self.workers = automatic_workers(_cores() // team.world)
         self._stack = ExitStack()
+        self._train, self._val = ([bare(sample) for sample in part] for part in (plan.train, plan.val))
         self._stream = loader.Stream(
-            plan.train.samples, plan.augment, settings.seed, settings.batch, team.rank, team.world
+            self._train, plan.augment, settings.seed, settings.batch, team.rank, team.world
         )
 
     def __enter__(self) -> Run:
@@ -169,8 +174,7 @@ class Run:
             # All batches have one shape, so trying the kernels once pays.
             self._stack.callback(setattr, torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
             torch.backends.cudnn.benchmark = True
-        images = (*self.plan.train.samples, *self.plan.val.samples)
-        fits = decoded_bytes(images) * max(1, self.workers) < CACHE_BYTES
+        fits = decoded_bytes([*self._train, *self._val]) * max(1, self.workers) < CACHE_BYTES
         preparer = Preparer(
             self.plan.model.preprocess, self.plan.augment, cache=self.plan.settings.cache and fits
         )
@@ -202,7 +206,7 @@ class Run:
 
     def validation_batches(self) -> Iterator[Loaded]:
         """Every validation image, in order."""
-        return self._load(loader.plain_batches(self.plan.val.samples, self.plan.settings.batch))
+        return self._load(loader.plain_batches(self._val, self.plan.settings.batch))
 
     def first_images(self, count: int) -> Loaded:
         """The first images of the stream, as training sees them."""

@@ -66,14 +66,18 @@ class StopRequest:
             signal.signal(number, handler)
         self._old = {}
 
-    def watch(self, items: Iterator[Item]) -> Iterator[Item]:
+    def watch(self, items: Iterator[Item], *, alone: bool = True) -> Iterator[Item]:
         """Pass items through until a signal has come.
 
+        Args:
+            items: anything.
+            alone: of several processes none may leave in the middle: then all items are passed.
+
         Raises:
-            Interrupted: it has.
+            Interrupted: a signal has come.
         """
         for item in items:
-            if self.asked:
+            if self.asked and alone:
                 raise Interrupted("stopped during a validation")
             yield item
 

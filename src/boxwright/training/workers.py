@@ -177,7 +177,7 @@ def _receive(worker: _Worker) -> Answers:
         if isinstance(message, _Defect):
             raise RuntimeError(f"while preparing {worker.at}:\n{message.text}")
         return [_receive_one(worker.pipe) for _ in range(message)]
-    except (EOFError, ConnectionResetError, BrokenPipeError, pickle.UnpicklingError) as error:
+    except (EOFError, OSError, pickle.UnpicklingError) as error:
         raise _death(worker) from error
 
 
