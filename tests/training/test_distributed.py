@@ -27,22 +27,23 @@ if __name__ == "__main__":
 """
 
 
-def start(data: Path, out: Path, rank: int, port: int) -> subprocess.Popen[bytes]:
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
-    environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", **{k: str(v) for k, v in place.items()}}
-    command = [sys.executable, "-c", SCRIPT, str(Path(__file__).parents[1]), str(data), str(out)]
-    return subprocess.Popen(command, env=environment)
-
-
-def test_two_processes_train_as_one(tmp_path: Path) -> None:
+def test_two_processes_train_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Images of a batch differ in their number of positives, so the shares weigh differently in the loss."""
+    toy_data(tmp_path / "data")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    toy_data(tmp_path / "data")
-    pair = [start(tmp_path / "data", tmp_path / "two", rank, port) for rank in (0, 1)]
+        port = str(free.getsockname()[1])
+    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    folders = (Path(__file__).parents[1], tmp_path / "data", tmp_path / "two")
+    command = [sys.executable, "-c", SCRIPT, *map(str, folders)]
+    second = subprocess.Popen(command, env={**os.environ, **place, "RANK": "1", "LOCAL_RANK": "1"})
     train_together(tmp_path / "data", tmp_path / "one")
-    assert [process.wait(120) for process in pair] == [0, 0]
+    # This process is the first of the two.
+    with monkeypatch.context() as patch:
+        for name, value in {**place, "RANK": "0", "LOCAL_RANK": "0"}.items():
+            patch.setenv(name, value)
+        train_together(tmp_path / "data", tmp_path / "two")
+    assert second.wait(60) == 0
     one, two = (read_model(tmp_path / name / "last.safetensors").tensors for name in ("one", "two"))
     assert one.keys() == two.keys()
     for name, value in one.items():
