@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 def command(
     data: Annotated[Path, typer.Argument(help="A data set: folder, COCO file, data.yaml or CSV.")],
     out: Annotated[Path, typer.Option(help="The run's folder: weights, tables, report, pictures.")],
-    model: Annotated[
-        str, typer.Option(help="Recipe; `boxwright models` lists them.")
-    ] = "ssd320-efficientnet-lite0",
+    model: Annotated[str, typer.Option(help="Recipe, such as ssd300-vgg16.")] = "ssd320-efficientnet-lite0",
     epochs: Annotated[int | None, typer.Option(help="Passes over the images.", min=1)] = None,
     batch: Annotated[int | None, typer.Option(help="Images in a step.", min=1)] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate after warm-up.")] = None,
