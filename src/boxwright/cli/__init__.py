@@ -54,7 +54,9 @@ for _verb, _module in (
 
 # What a plain install does not have, and the extra that brings it.
 _EXTRAS = {
-    **dict.fromkeys(("torch", "hotcoco", "numba", "matplotlib", "sklearn", "skimage", "tensorboard"), "train"),
+    **dict.fromkeys(
+        ("torch", "hotcoco", "numba", "matplotlib", "sklearn", "skimage", "tensorboard"), "train"
+    ),
     **dict.fromkeys(("onnx", "onnxscript"), "export"),
     "av": "video",
 }
