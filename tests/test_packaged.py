@@ -45,9 +45,10 @@ def test_blood_cells_reaches_what_its_card_says(shared: Path) -> None:
 
 
 def test_both_engines_say_the_same(shared: Path) -> None:
+    """To what rounding weights to 16 bits costs: the graph rounds some that the checkpoint keeps whole."""
     picture = next(iter(bw.open_dataset(shared / "data/bccd", "test"))).path
     eager = bw.load("blood-cells", engine="torch").predict(picture)[0]
     graph = bw.load("blood-cells", engine="onnx").predict(picture)[0]
     assert len(eager) == len(graph) > 5
-    np.testing.assert_allclose(eager.scores, graph.scores, atol=1e-3)
-    np.testing.assert_allclose(eager.boxes, graph.boxes, atol=0.2)
+    np.testing.assert_allclose(eager.scores, graph.scores, atol=5e-3)
+    np.testing.assert_allclose(eager.boxes, graph.boxes, atol=0.5)
