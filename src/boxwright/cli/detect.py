@@ -86,7 +86,10 @@ def command(
                 for target in targets:
                     target.skip(item, found[1])
     wrote = "; ".join(f"see {path}" for path in (out if images else None, csv, coco) if path is not None)
-    say(f"{detections} detection{'s' * (detections != 1)} on {done} image{'s' * (done != 1)}" + (f"; {wrote}" if wrote and done else ""))
+    say(
+        f"{detections} detection{'s' * (detections != 1)} on {done} image{'s' * (done != 1)}"
+        + (f"; {wrote}" if wrote and done else "")
+    )
     if failed:
         say(f"{failed} of {done + failed} could not be read")
         raise typer.Exit(1 if done else 2)
