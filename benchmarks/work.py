@@ -107,17 +107,17 @@ def predicting() -> list[Figure]:
 
 
 MEMORY = """
-import resource, sys
+import re, sys
 from itertools import cycle, islice
 from pathlib import Path
 from boxwright.runtime.onnx import load
 model = load(Path(sys.argv[1]))
 files = sorted(Path(sys.argv[2]).glob("*.jpg"))
-peak = []
-for number, _ in enumerate(model.predictor().stream(islice(cycle(files), int(sys.argv[3])), batch=8), 1):
-    if number in (int(sys.argv[3]) // 10, int(sys.argv[3])):
-        peak.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-print(*peak)
+total = int(sys.argv[3])
+for number, _ in enumerate(model.predictor().stream(islice(cycle(files), total), batch=1), 1):
+    if number in (total // 10, total):
+        # Not getrusage: its peak is inherited from the process that started this one.
+        print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024)
 """
 
 
