@@ -167,34 +167,20 @@ class Bomb:
         return (Path.touch, (Path(self.path),))
 
 
+def train_from(folder: Path, weights: str) -> list[str]:
+    coco(folder / "data")
+    start = ["--model", "ssd300-vgg16", "--weights", str(folder / weights)]
+    return ["train", str(folder / "data"), *start, "--out", str(folder / "out")]
+
+
 def evil_weights(folder: Path) -> list[str]:
     torch.save({"x": Bomb(folder / "pwned")}, folder / "vgg.pth")
-    coco(folder / "data")
-    out = ["--out", str(folder / "out")]
-    return [
-        "train",
-        str(folder / "data"),
-        "--model",
-        "ssd300-vgg16",
-        "--weights",
-        str(folder / "vgg.pth"),
-        *out,
-    ]
+    return train_from(folder, "vgg.pth")
 
 
 def foreign_weights(folder: Path) -> list[str]:
     save_file({"conv.weight": np.zeros((1, 1), np.float32)}, folder / "vgg.safetensors")
-    coco(folder / "data")
-    out = ["--out", str(folder / "out")]
-    return [
-        "train",
-        str(folder / "data"),
-        "--model",
-        "ssd300-vgg16",
-        "--weights",
-        str(folder / "vgg.safetensors"),
-        *out,
-    ]
+    return train_from(folder, "vgg.safetensors")
 
 
 def foreign_tensors(folder: Path) -> list[str]:
@@ -434,6 +420,13 @@ def test_bad_input_is_one_line_and_exit_2(
     assert {name: after.get(name) for name in before} == before
     assert not [name for name in after if name.endswith((".part", ".tmp")) or "pwned" in name]
     assert not (tmp_path / "out").is_dir() or not list((tmp_path / "out").rglob("*.safetensors"))
+
+
+def test_the_evil_weights_would_run(tmp_path: Path) -> None:
+    """The case of weights that run code can fail: unpickled without care, they do leave their mark."""
+    evil_weights(tmp_path)
+    torch.load(tmp_path / "vgg.pth", weights_only=False)
+    assert (tmp_path / "pwned").exists()
 
 
 def test_the_table_is_long_enough() -> None:
