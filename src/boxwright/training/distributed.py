@@ -10,6 +10,10 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+
+# Its functions take the group of the moment of their import as a default value. Imported while a group is alive
+# (an optimiser does so), it would keep that group and its threads past `destroy_process_group`, to crash at exit.
+import torch.distributed.nn
 from torch import Tensor, nn
 
 from boxwright.errors import InputError
