@@ -10,10 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from boxwright.backbones.layers import SameConv2d
 from boxwright.features import FeatureSpec, Step
 
 
@@ -42,22 +42,6 @@ LITE = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2), 3: (1.2, 1.4), 4: (1.4, 1.8
 
 EPS = 1e-3
 HEAD = 1280
-
-
-class SameConv2d(nn.Conv2d):
-    """A convolution padded as TensorFlow's SAME does: out = ceil(in / stride), the odd cell after the last."""
-
-    def forward(self, input: Float[Tensor, "batch channel height width"]) -> Tensor:
-        """Pad by the input's size, then convolve."""
-        kernel, stride = self.kernel_size[0], self.stride[0]
-        height, width = (
-            max((math.ceil(size / stride) - 1) * stride + kernel - size, 0) for size in input.shape[-2:]
-        )
-        if height % 2 == 0 and width % 2 == 0:
-            padding = (height // 2, width // 2)
-            return F.conv2d(input, self.weight, self.bias, self.stride, padding, groups=self.groups)
-        edges = (width // 2, width - width // 2, height // 2, height - height // 2)
-        return F.conv2d(F.pad(input, edges), self.weight, self.bias, self.stride, groups=self.groups)
 
 
 class InvertedResidual(nn.Module):

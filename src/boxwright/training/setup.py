@@ -23,6 +23,7 @@ from boxwright.training import loader, optim, state
 from boxwright.training.distributed import Team
 from boxwright.training.ema import Ema
 from boxwright.training.loader import Loaded
+from boxwright.training.memory import keep_freed_memory
 from boxwright.training.precision import Precision
 from boxwright.training.settings import TrainSettings
 from boxwright.training.validate import hold_out
@@ -170,6 +171,8 @@ class Run:
         if self.plan.settings.threads:
             self._stack.callback(torch.set_num_threads, torch.get_num_threads())
             torch.set_num_threads(self.plan.settings.threads)
+        if self.team.device.type == "cpu":
+            keep_freed_memory()
         if self.team.device.type == "cuda":
             # All batches have one shape, so trying the kernels once pays.
             self._stack.callback(setattr, torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
