@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -96,3 +97,36 @@ class _Bf16Depthwise(torch.autograd.Function):
             for gradient, like in zip(back[:2], (x, weight), strict=True)
         )
         return inputs, weights, None, None, None
+
+
+class DropPath(nn.Module):
+    """Leave out a residual branch for some images of the batch: stochastic depth (Huang et al. 2016, section 3).
+
+    Args:
+        probability: that an image's branch is left out in training; the others are scaled up by what is missing.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, branch: Float[Tensor, "batch channel height width"]) -> Tensor:
+        """The branch in evaluation; in training, zero or scaled by image."""
+        if not self.training or self.probability == 0:
+            return branch
+        kept = 1 - self.probability
+        return branch * (branch.new_empty(len(branch), 1, 1, 1).bernoulli_(kept) / kept)
+
+
+Norm = Callable[[int], nn.Module]
+"""Makes a normalisation layer for a number of channels: `nn.BatchNorm2d`, `batch_norm(eps=...)`, `group_norm`."""
+
+
+def batch_norm(eps: float = 1e-5, momentum: float = 0.1) -> Norm:
+    """Batch normalisation with other constants; eps 0 is what published frozen norms have."""
+    return lambda channels: nn.BatchNorm2d(channels, eps, momentum)
+
+
+def group_norm(channels: int) -> nn.Module:
+    """Group normalisation in 32 groups, or in as many as divide the channels: Wu and He 2018, section 3.3."""
+    return nn.GroupNorm(math.gcd(32, channels), channels)
