@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from boxwright.assign import IoUAssigner
 from boxwright.boxes import DeltaCoder
-from boxwright.losses import smooth_l1, softmax_cross_entropy
+from boxwright.losses import SmoothL1, softmax_cross_entropy
 from boxwright.objective import Objective
 from boxwright.sample import HardNegatives
 from boxwright.types import Predictions, Priors, Targets
 
 CODER = DeltaCoder((10.0, 10.0, 5.0, 5.0))
 OBJECTIVE = Objective(
-    IoUAssigner(force="bipartite"), HardNegatives(1), CODER, softmax_cross_entropy, smooth_l1
+    IoUAssigner(force="bipartite"), HardNegatives(1), CODER, softmax_cross_entropy, SmoothL1()
 )
 
 

@@ -12,10 +12,12 @@ from torch import Tensor
 from boxwright.boxes import area, intersection, iou
 from boxwright.types import Assignment, Priors, Targets
 
-Force = Literal["none", "bipartite", "last"]
+Force = Literal["none", "best", "bipartite", "last"]
 """Which prior an object gets though no threshold gives it one:
 
 none       none
+best       the prior it overlaps most, or several on a tie, which still answer for their own best object
+           (Ren et al. 2015, section 3.1.2, rule i)
 bipartite  its best prior; of two objects that want the same, the better overlap has it and the other takes
            its next best (Liu et al. 2016, section 2.2, after MultiBox)
 last       its best prior; of two objects that want the same, the later one has it (torchvision's SSD)
@@ -69,7 +71,10 @@ class IoUAssigner:
             overlap = iou(boxes[index], priors)
             best, row = overlap.max(0)
             state = torch.where(best >= self.foreground, 1, torch.where(best < self.background, 0, -1))
-            if self.force == "last":
+            if self.force == "best":
+                most = overlap.amax(1, keepdim=True)
+                state = torch.where(((overlap == most) & (most > 0)).any(0), 1, state)
+            elif self.force == "last":
                 # In order, so that the later object wins whatever the device makes of duplicate indices.
                 for number, prior in enumerate(overlap.argmax(1).tolist()):
                     row[prior], state[prior] = number, 1

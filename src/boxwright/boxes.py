@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+_TINY = 1e-7  # square pixels
+
 
 def area(boxes: Float[Tensor, "*axes 4"]) -> Float[Tensor, "*axes"]:
     """Area in square pixels; 0 for a box whose corners are swapped."""
@@ -37,6 +39,22 @@ def iou(a: Float[Tensor, "*axes m 4"], b: Float[Tensor, "*axes n 4"]) -> Float[T
     shared = intersection(a, b)
     union = area(a)[..., :, None] + area(b)[..., None, :] - shared
     return torch.where(union > 0, shared / union, 0.0)
+
+
+def giou(a: Float[Tensor, "*axes 4"], b: Float[Tensor, "*axes 4"]) -> Float[Tensor, "*axes"]:
+    """Generalised IoU of pairs of boxes: Rezatofighi et al. 2019, algorithm 1. In [-1, 1].
+
+    >>> giou(torch.tensor([0., 0., 1., 1.]), torch.tensor([1., 0., 2., 1.])).item()
+    0.0
+    """
+    top_left, bottom_right = torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])
+    sides = (bottom_right - top_left).clamp(min=0)
+    shared = sides[..., 0] * sides[..., 1]
+    union = area(a) + area(b) - shared
+    hull = torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])
+    around = hull[..., 0] * hull[..., 1]
+    # Two empty boxes in one place have no ratio: the tiny number makes it 0 / tiny and not NaN.
+    return shared / (union + _TINY) - (around - union) / (around + _TINY)
 
 
 def clip(

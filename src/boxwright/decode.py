@@ -24,9 +24,11 @@ class Decoder:
         coder: the same one that encoded the targets.
         activation: "softmax" (the last column is background and is dropped) or "sigmoid" (none).
         floor: only scores above this are candidates.
-        candidates: the best of each class that reach suppression (SSD: 400).
+        candidates: the best that reach suppression, of each class (SSD: 400) or of each level.
         iou: a box that overlaps a better one of its class by more is suppressed.
         detections: the best that remain, over all classes (SSD: 200).
+        per: whether candidates are chosen class by class, or level by level with all classes together
+            (RetinaNet: 1000 a level).
     """
 
     coder: DeltaCoder
@@ -35,16 +37,11 @@ class Decoder:
     candidates: int
     iou: float
     detections: int
+    per: Literal["class", "level"] = "class"
 
     def __call__(self, out: Predictions, sizes: Int[Tensor, "batch 2"]) -> Detections:
         """Detections in pixels of the network's input, inside each image's unpadded (height, width)."""
-        scores = self.scores(out)
-        count = min(self.candidates, scores.shape[2])
-        # [batch, class, candidate]: the best of each class, as indices of priors.
-        best, prior = scores.topk(count, dim=2)
-        labels = torch.arange(best.shape[1], device=best.device)[None, :, None].expand_as(best)
-        best, prior, labels = best.flatten(1), prior.flatten(1), labels.flatten(1)
-
+        best, prior, labels = self._candidates(self.scores(out), out.priors.per_level)
         boxes = clip(self._boxes(out, prior, labels), sizes)
         keep = nms(boxes, best, labels, self.iou, self.detections)
         valid = keep >= 0
@@ -55,6 +52,27 @@ class Decoder:
             labels=torch.where(valid, labels.gather(1, kept), 0),
             valid=valid,
         )
+
+    def _candidates(
+        self, scores: Float[Tensor, "batch class prior"], per_level: tuple[int, ...]
+    ) -> tuple[
+        Float[Tensor, "batch candidate"], Int[Tensor, "batch candidate"], Int[Tensor, "batch candidate"]
+    ]:
+        """Scores of the best, their priors and their labels."""
+        if self.per == "class":
+            best, prior = scores.topk(min(self.candidates, scores.shape[2]), dim=2)
+            labels = torch.arange(best.shape[1], device=best.device)[None, :, None].expand_as(best)
+            return best.flatten(1), prior.flatten(1), labels.flatten(1)
+        start, chosen = 0, []
+        for count in per_level:
+            # [batch, prior * class], so that equal scores are taken in the order of priors.
+            level = scores[:, :, start : start + count].transpose(1, 2).flatten(1)
+            best, place = level.topk(min(self.candidates, level.shape[1]))
+            classes = scores.shape[1]
+            chosen.append((best, place // classes + start, place % classes))
+            start += count
+        best, prior, labels = (torch.cat(part, 1) for part in zip(*chosen, strict=True))
+        return best, prior, labels
 
     def scores(self, out: Predictions) -> Float[Tensor, "batch class prior"]:
         """Probability of each class at each prior; -inf where it is no candidate."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.distributed as dist
@@ -16,7 +17,8 @@ from boxwright.types import Assignment, Losses, Predictions, Priors, Targets
 Assign = Callable[[Priors, Targets], Assignment]
 Sample = Callable[[Assignment, Float[Tensor, "batch prior"]], Bool[Tensor, "batch prior"]]
 Classification = Callable[
-    [Float[Tensor, "batch prior column"], Int[Tensor, "batch prior"]], Float[Tensor, "batch prior"]
+    [Float[Tensor, "batch prior column"], Int[Tensor, "batch prior"], Bool[Tensor, "batch prior"]],
+    Float[Tensor, "batch prior"],
 ]
 Localisation = Callable[[Float[Tensor, "*axes 4"], Float[Tensor, "*axes 4"]], Float[Tensor, "*axes"]]
 
@@ -25,16 +27,19 @@ Localisation = Callable[[Float[Tensor, "*axes 4"], Float[Tensor, "*axes 4"]], Fl
 class Objective:
     """What a detector is trained for.
 
-    Both losses are summed over the priors that take part and divided by the object priors of the whole batch,
-    over all processes when there are several (at least 1, so that a batch without objects stays finite).
+    Both losses are summed over the priors that take part and divided by the number of object priors (at least
+    1, so that images without objects stay finite).
 
     Attributes:
         assign: which object each prior answers for.
         sample: which priors take part in the classification loss.
         coder: the same one that decodes.
-        classification: loss of each prior given its column.
-        localisation: loss of each object prior's offsets.
+        classification: loss of each prior, given its object's label and whether it has one.
+        localisation: loss of each object prior's offsets, or of its box.
         weight: of the localisation loss.
+        compare: what `localisation` compares: the offsets of boxes from priors, or the boxes.
+        divide: by the object priors of the whole batch, over all processes when there are several; or of each
+            image, and then by the number of images.
     """
 
     assign: Assign
@@ -43,6 +48,8 @@ class Objective:
     classification: Classification
     localisation: Localisation
     weight: float = 1.0
+    compare: Literal["offsets", "boxes"] = "offsets"
+    divide: Literal["batch", "image"] = "batch"
 
     def __call__(self, out: Predictions, targets: Targets) -> Losses:
         """Losses of a batch; works in training and in evaluation alike."""
@@ -51,17 +58,21 @@ class Objective:
         logits = out.logits.float()
 
         labels = targets.labels.gather(1, assignment.gt) if targets.labels.shape[1] else assignment.gt
-        background = logits.shape[-1] - 1
-        columns = torch.where(positive, labels, background)
-        each = self.classification(logits, columns)
+        each = self.classification(logits, labels, positive)
         takes_part = self.sample(assignment, each.detach())
-
-        normaliser = mean_over_processes(positive.sum().float()).clamp(min=1)
+        normaliser = self._normaliser(positive)
+        image, boxes = self._boxes(out, targets, assignment, positive)
         return Losses(
-            classification=torch.where(takes_part, each, 0).sum() / normaliser,
-            localisation=self.weight * self._boxes(out, targets, assignment, positive).sum() / normaliser,
+            classification=(torch.where(takes_part, each, 0) / normaliser).sum(),
+            localisation=self.weight * (boxes / normaliser[image, 0]).sum(),
             positives=positive.sum().float(),
         )
+
+    def _normaliser(self, positive: Bool[Tensor, "batch prior"]) -> Float[Tensor, "batch 1"]:
+        """What each image's losses are divided by."""
+        if self.divide == "image":
+            return positive.sum(1, keepdim=True).float().clamp(min=1) * len(positive)
+        return mean_over_processes(positive.sum().float()).clamp(min=1).expand(len(positive), 1)
 
     def _boxes(
         self,
@@ -69,8 +80,8 @@ class Objective:
         targets: Targets,
         assignment: Assignment,
         positive: Bool[Tensor, "batch prior"],
-    ) -> Float[Tensor, " object"]:
-        """Localisation loss of the object priors alone: they are few."""
+    ) -> tuple[Int[Tensor, " object"], Float[Tensor, " object"]]:
+        """The image and the localisation loss of the object priors alone: they are few."""
         image, prior = positive.nonzero(as_tuple=True)
         # Heads with deltas per class train the ones of the right class.
         group = torch.zeros_like(prior)
@@ -78,8 +89,10 @@ class Objective:
             group = targets.labels[image, assignment.gt[image, prior]]
         boxes = targets.boxes[image, assignment.gt[image, prior]]
         shared = torch.zeros_like(image) if len(out.priors.boxes) == 1 else image
-        goal = self.coder.encode(boxes, out.priors.boxes[shared, prior])
-        return self.localisation(out.deltas[image, prior, group].float(), goal)
+        priors, deltas = out.priors.boxes[shared, prior], out.deltas[image, prior, group].float()
+        if self.compare == "boxes":
+            return image, self.localisation(self.coder.decode(deltas, priors), boxes)
+        return image, self.localisation(deltas, self.coder.encode(boxes, priors))
 
 
 def mean_over_processes(value: Float[Tensor, ""]) -> Float[Tensor, ""]:

@@ -50,6 +50,27 @@ def ssd_shapes(scale: float, next_scale: float, ratios: Sequence[float]) -> tupl
     return tuple(shapes)
 
 
+def anchor_shapes(
+    side: float, octaves: int, ratios: Sequence[float], *, whole: bool = False
+) -> tuple[Shape, ...]:
+    """Anchors of one level: Lin et al. 2017 (Focal loss, section 4, "Anchors").
+
+    Args:
+        side: of the smallest square, in pixels.
+        octaves: scales in an octave; they are side * 2^(k / octaves).
+        ratios: height by width; each scale has one anchor of each, of equal area.
+        whole: scales are cut to whole pixels and half sides rounded to them, as torchvision has it.
+
+    >>> [tuple(round(length, 1) for length in shape) for shape in anchor_shapes(32, 1, [0.5, 1, 2])]
+    [(45.3, 22.6), (32.0, 32.0), (22.6, 45.3)]
+    """
+    scales = [side * 2 ** (k / octaves) for k in range(octaves)]
+    if whole:
+        scales = [float(int(scale)) for scale in scales]
+    shapes = [(scale / math.sqrt(ratio), scale * math.sqrt(ratio)) for ratio in ratios for scale in scales]
+    return tuple((2.0 * round(w / 2), 2.0 * round(h / 2)) for w, h in shapes) if whole else tuple(shapes)
+
+
 @dataclass(frozen=True)
 class GridPriors:
     """The same shapes on every cell of each level.
@@ -104,7 +125,8 @@ class GridPriors:
             boxes.append(torch.cat((centres - half, centres + half), -1).reshape(-1, 4))
             levels.append(torch.full((len(boxes[-1]),), level, device=sizes.device))
         laid = torch.cat(boxes)[None]
-        return Priors(laid, torch.cat(levels)[None], self._valid(laid, sizes))
+        counts = tuple(len(level) for level in levels)
+        return Priors(laid, torch.cat(levels)[None], self._valid(laid, sizes), counts)
 
     def _centres(
         self, level: int, cells: int, size: int, spec: FeatureSpec, device: torch.device

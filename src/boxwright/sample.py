@@ -11,6 +11,16 @@ from torch import Tensor
 from boxwright.types import Assignment
 
 
+class Everything:
+    """All priors but the ignored ones: Lin et al. 2017 (Focal loss), section 4."""
+
+    def __call__(
+        self, assignment: Assignment, losses: Float[Tensor, "batch prior"]
+    ) -> Bool[Tensor, "batch prior"]:
+        """Mask of the priors that take part; `losses` do not matter."""
+        return assignment.state != -1
+
+
 @dataclass(frozen=True)
 class HardNegatives:
     """All objects, and per image the background with the greatest loss: Liu et al. 2016, section 2.2.

@@ -56,6 +56,7 @@ class Priors:
     boxes: Float[Tensor, "shared prior 4"]
     level: Int[Tensor, "shared prior"]
     valid: Bool[Tensor, "batch prior"]  # False over padding, and for padded proposals
+    per_level: tuple[int, ...] = ()  # how many each level has, where they stand level by level
 
     def __post_init__(self) -> None:
         _agree(

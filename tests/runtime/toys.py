@@ -14,7 +14,7 @@ from boxwright.assign import IoUAssigner
 from boxwright.boxes import DeltaCoder
 from boxwright.decode import Decoder
 from boxwright.features import FeatureSpec, Step
-from boxwright.losses import smooth_l1, softmax_cross_entropy
+from boxwright.losses import SmoothL1, softmax_cross_entropy
 from boxwright.manifest import Manifest
 from boxwright.model import Model
 from boxwright.objective import Objective
@@ -68,7 +68,7 @@ def toy_parts(net: nn.Module) -> Parts:
             sample=HardNegatives(),
             coder=coder,
             classification=softmax_cross_entropy,
-            localisation=smooth_l1,
+            localisation=SmoothL1(),
         ),
         decoder=Decoder(coder, "sigmoid", 0.05, candidates=20, iou=0.45, detections=12),
         preprocess=Preprocess((SIZE, SIZE), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),

@@ -16,7 +16,7 @@ from boxwright.data.augment import Augment
 from boxwright.data.records import Dataset, Sample
 from boxwright.decode import Decoder
 from boxwright.features import FeatureSpec, Step
-from boxwright.losses import smooth_l1, softmax_cross_entropy
+from boxwright.losses import SmoothL1, softmax_cross_entropy
 from boxwright.manifest import Manifest
 from boxwright.model import Model
 from boxwright.objective import Objective
@@ -70,7 +70,7 @@ def toy_model(seed: int = 0, *, norm: bool = True, dropout: float = 0.2) -> Mode
             sample=HardNegatives(least=2),
             coder=coder,
             classification=softmax_cross_entropy,
-            localisation=smooth_l1,
+            localisation=SmoothL1(),
         ),
         decoder=Decoder(coder, "softmax", 0.01, candidates=20, iou=0.45, detections=20),
         preprocess=Preprocess((32, 32)),

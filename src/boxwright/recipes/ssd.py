@@ -16,7 +16,7 @@ from boxwright.data.augment import AUGMENT_LIGHT, AUGMENT_SSD
 from boxwright.decode import Decoder
 from boxwright.detectors import OneStage
 from boxwright.heads.dense import PerLevelHead
-from boxwright.losses import smooth_l1, softmax_cross_entropy
+from boxwright.losses import SmoothL1, softmax_cross_entropy
 from boxwright.necks.ssd_extras import Extra, SSDExtras
 from boxwright.objective import Objective
 from boxwright.preprocess import Preprocess
@@ -106,7 +106,7 @@ def _objective_and_decoder(settings: SSD) -> tuple[Objective, Decoder]:
         sample=HardNegatives(ratio=3, least=settings.least_negatives),
         coder=coder,
         classification=softmax_cross_entropy,
-        localisation=smooth_l1,
+        localisation=SmoothL1(),
     )
     decoder = Decoder(coder, "softmax", settings.floor, candidates=400, iou=0.45, detections=200)
     return objective, decoder
