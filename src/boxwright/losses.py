@@ -28,7 +28,7 @@ def softmax_cross_entropy(
 
 
 _NEVER = -60.0
-"""A logit whose probability and loss are nothing to float32, and still have a gradient for any gamma."""
+"""A logit whose probability and loss are nothing to float32."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,14 @@ class Focal:
         label = labels[image, prior]
         own = logits[image, prior, label]
         others = logits.index_put((image, prior, label), logits.new_tensor(_NEVER))
-        each = (background * others.sigmoid() ** self.gamma * F.softplus(others)).sum(-1)
-        right = objects[label] * (-own).sigmoid() ** self.gamma * F.softplus(-own)
+        each = (background * self._focused(others)).sum(-1)
+        right = objects[label] * self._focused(-own)
         return each.index_put((image, prior), right, accumulate=True)
+
+    def _focused(self, wrong: Float[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
+        """-p^gamma log(1 - p) for p = sigmoid(wrong), by logarithms: no p is too small for its gradient."""
+        entropy = F.softplus(wrong)
+        return torch.exp(self.gamma * (wrong - entropy)) * entropy
 
     def _weights(self, logits: Tensor) -> tuple[Float[Tensor, " class"], Float[Tensor, " class"]]:
         classes = logits.shape[-1]

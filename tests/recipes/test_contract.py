@@ -18,9 +18,10 @@ PRIORS = {
     "ssd300-vgg16-bn": 8732,
     "ssd512-vgg16": 24564,  # table 7
     "ssd320-efficientnet-lite0": 4 * (40**2 + 20**2 + 10**2 + 5**2 + 3**2 + 1),
+    "retinanet-efficientnet-lite0-fpn": 9 * (40**2 + 20**2 + 10**2 + 5**2 + 3**2),
 }
-# The other two differ from ssd300-vgg16 by norms and by one extra layer; their forwards alone take seconds.
-QUICK = ["ssd300-vgg16", "ssd320-efficientnet-lite0"]
+# The others differ by norms, by one extra layer or by their backbone; their forwards alone take seconds.
+QUICK = ["ssd300-vgg16", "ssd320-efficientnet-lite0", "retinanet-efficientnet-lite0-fpn"]
 
 
 @lru_cache(maxsize=1)
@@ -64,7 +65,8 @@ def test_one_forward_serves_losses_and_detections(name: str) -> None:
         out = model.net(images, sizes)
         losses = model.objective(out, targets(3, 0))
         found = model.decoder(out, sizes)
-    assert out.logits.shape == (2, PRIORS[name], len(CLASSES) + 1)
+    background = model.decoder.activation == "softmax"
+    assert out.logits.shape == (2, PRIORS[name], len(CLASSES) + background)
     assert losses.total.isfinite()
     assert losses.positives >= 3
     assert found.boxes.shape == (2, model.decoder.detections, 4)

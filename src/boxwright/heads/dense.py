@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from boxwright.backbones.layers import DepthwiseConv2d, group_norm
 from boxwright.features import FeatureSpec
+
+TowerNorm = Literal["none", "group", "batch"]
+"""Norms of a shared tower: none; group norms, shared too; or batch norms, each level with its own statistics."""
 
 
 class PerLevelHead(nn.Module):
@@ -41,6 +48,98 @@ class PerLevelHead(nn.Module):
         ]
         deltas = [flatten_cells(offset(level), 4) for offset, level in zip(self.offsets, levels, strict=True)]
         return torch.cat(logits, 1), torch.cat(deltas, 1)[:, :, None]
+
+
+class SharedHead(nn.Module):
+    """Two towers of 3x3 convolutions that serve all levels alike: Lin et al. 2017 (Focal loss), section 4.
+
+    Args:
+        specs: of the levels; their channels agree.
+        shapes: priors on each cell; as many on every level.
+        columns: scores of a prior.
+        depth: convolutions of a tower.
+        width: their channels.
+        norm: what follows each of them.
+        separable: they are depthwise and 1x1.
+        probability: that a prior is an object, in the head's first opinion (section 4.1, "Initialization").
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[FeatureSpec],
+        shapes: int,
+        columns: int,
+        depth: int = 4,
+        width: int = 256,
+        norm: TowerNorm = "none",
+        separable: bool = False,
+        probability: float = 0.01,
+    ) -> None:
+        super().__init__()
+        self.columns = columns
+        (channels,) = {spec.channels for spec in specs}
+        towers = [Tower(channels, width, depth, len(specs), norm, separable) for _ in range(2)]
+        self.scores_tower, self.offsets_tower = towers
+        last = width if depth else channels
+        self.scores, self.offsets = (_small(last, shapes * each, separable) for each in (columns, 4))
+        bias = self.scores[-1].bias
+        assert isinstance(bias, Tensor)
+        nn.init.constant_(bias, -math.log((1 - probability) / probability))
+
+    def forward(
+        self, levels: Sequence[Tensor]
+    ) -> tuple[Float[Tensor, "batch prior column"], Float[Tensor, "batch prior 1 4"]]:
+        """Logits and offsets, priors by level, row, column and shape, as `GridPriors` lays them out."""
+        logits = [flatten_cells(self.scores(x), self.columns) for x in self.scores_tower(levels)]
+        deltas = [flatten_cells(self.offsets(x), 4) for x in self.offsets_tower(levels)]
+        return torch.cat(logits, 1), torch.cat(deltas, 1)[:, :, None]
+
+
+class Tower(nn.Module):
+    """Convolutions, norms and rectifiers, applied to each level.
+
+    Args:
+        channels: of the levels.
+        width: of every convolution's output.
+        depth: convolutions.
+        levels: how many there are, for norms of their own.
+        norm: which.
+        separable: convolutions are depthwise 3x3, then 1x1.
+    """
+
+    def __init__(
+        self, channels: int, width: int, depth: int, levels: int, norm: TowerNorm, separable: bool
+    ) -> None:
+        super().__init__()
+        sources = [channels, *[width] * (depth - 1)][:depth]
+        self.convolutions = nn.ModuleList(
+            _small(source, width, separable, bias=norm == "none") for source in sources
+        )
+        build = {"none": lambda _: nn.Identity(), "group": group_norm, "batch": nn.BatchNorm2d}[norm]
+        self.norms = nn.ModuleList(
+            nn.ModuleList(build(width) for _ in range(levels if norm == "batch" else 1)) for _ in sources
+        )
+
+    def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        """Each level, through the same convolutions."""
+        out = []
+        for number, x in enumerate(levels):
+            for convolution, norms in zip(self.convolutions, self.norms, strict=True):
+                assert isinstance(norms, nn.ModuleList)
+                x = F.relu(norms[number if len(norms) > 1 else 0](convolution(x)), inplace=True)
+            out.append(x)
+        return out
+
+
+def _small(channels: int, width: int, separable: bool, bias: bool = True) -> nn.Sequential:
+    """A 3x3 convolution of small random weights: Lin et al. 2017 (Focal loss), section 4.1, "Initialization"."""
+    depthwise = [DepthwiseConv2d(channels, 3)] if separable else []
+    kernel = 1 if separable else 3
+    convolution = nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=bias)
+    nn.init.normal_(convolution.weight, std=0.01 if kernel == 3 else 0.03)  # as many inputs, as large a sum
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
+    return nn.Sequential(*depthwise, convolution)
 
 
 def flatten_cells(values: Float[Tensor, "batch channel height width"], each: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from boxwright.errors import InputError, near
-from boxwright.recipes import ssd
+from boxwright.recipes import retinanet, ssd
 from boxwright.recipes.recipe import Parts, Pretrained, Recipe
 
 __all__ = ["RECIPES", "Parts", "Pretrained", "Recipe", "find"]
@@ -13,6 +13,7 @@ RECIPES: dict[str, Recipe] = {
     "ssd300-vgg16-bn": ssd.SSD300_VGG16_BN,
     "ssd512-vgg16": ssd.SSD512_VGG16,
     "ssd320-efficientnet-lite0": ssd.SSD320_EFFICIENTNET_LITE0,
+    "retinanet-efficientnet-lite0-fpn": retinanet.RETINANET_EFFICIENTNET_LITE0,
 }
 
 
