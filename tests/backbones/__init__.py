@@ -1,0 +1,1 @@
+"""Backbones: laws that all keep, and what each is by itself."""
