@@ -13,7 +13,13 @@ from boxwright.boxes import DeltaCoder, clip
 from boxwright.nms import nms
 from boxwright.types import Detections, Predictions
 
-Activation = Literal["softmax", "sigmoid"]
+Activation = Literal["softmax", "sigmoid", "softmax-objects"]
+"""How logits become scores:
+
+softmax          over all columns; the last is background, and dropped
+softmax-objects  over all columns, each of them a class: there is an object in any case
+sigmoid          each column by itself; there is no background
+"""
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,7 @@ class Decoder:
 
     Attributes:
         coder: the same one that encoded the targets.
-        activation: "softmax" (the last column is background and is dropped) or "sigmoid" (none).
+        activation: how logits become scores.
         floor: only scores above this are candidates.
         candidates: the best that reach suppression, of each class (SSD: 400) or of each level.
         iou: a box that overlaps a better one of its class by more is suppressed.
@@ -79,6 +85,8 @@ class Decoder:
         logits = out.logits.float()
         if self.activation == "softmax":
             probability = logits.softmax(-1)[..., :-1]
+        elif self.activation == "softmax-objects":
+            probability = logits.softmax(-1)
         else:
             probability = logits.sigmoid()
         candidate = (probability > self.floor) & out.priors.valid[..., None]
@@ -87,9 +95,11 @@ class Decoder:
     def _boxes(
         self, out: Predictions, prior: Int[Tensor, "batch candidate"], labels: Int[Tensor, "batch candidate"]
     ) -> Float[Tensor, "batch candidate 4"]:
-        """Moved boxes of the candidates alone."""
+        """Moved boxes of the candidates alone; where a head moves none, they are the priors."""
         batch, _, groups, _ = out.deltas.shape
+        priors = out.priors.boxes.expand(batch, -1, -1).gather(1, prior[..., None].expand(-1, -1, 4))
+        if groups == 0:
+            return priors
         row = prior * groups + (labels if groups > 1 else 0)
         deltas = out.deltas.float().flatten(1, 2).gather(1, row[..., None].expand(-1, -1, 4))
-        priors = out.priors.boxes.expand(batch, -1, -1).gather(1, prior[..., None].expand(-1, -1, 4))
         return self.coder.decode(deltas, priors)

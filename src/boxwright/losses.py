@@ -27,6 +27,16 @@ def softmax_cross_entropy(
     return F.cross_entropy(logits.flatten(0, 1), columns.flatten(), reduction="none").view(columns.shape)
 
 
+def class_cross_entropy(
+    logits: Float[Tensor, "batch prior class"],
+    labels: Int[Tensor, "batch prior"],
+    positive: Bool[Tensor, "batch prior"],
+) -> Float[Tensor, "batch prior"]:
+    """-log of the softmax probability of the right class, where there is no background; 0 where there is no object."""
+    each = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape)
+    return torch.where(positive, each, 0)
+
+
 _NEVER = -60.0
 """A logit whose probability and loss are nothing to float32."""
 

@@ -81,8 +81,10 @@ class Objective:
         assignment: Assignment,
         positive: Bool[Tensor, "batch prior"],
     ) -> tuple[Int[Tensor, " object"], Float[Tensor, " object"]]:
-        """The image and the localisation loss of the object priors alone: they are few."""
+        """The image and the localisation loss of the object priors alone: they are few; 0 of a head without."""
         image, prior = positive.nonzero(as_tuple=True)
+        if out.deltas.shape[2] == 0:
+            return image, out.deltas.new_zeros(len(image))
         # Heads with deltas per class train the ones of the right class.
         group = torch.zeros_like(prior)
         if out.deltas.shape[2] > 1:

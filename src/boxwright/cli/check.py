@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FIRST = 3  # findings of a kind that are shown; --json has all
 _CLASSES = 20  # rows of the table of classes
 _COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
-_FORMATS = {"coco": "COCO", "voc": "Pascal VOC", "yolo": "YOLO", "csv": "CSV"}
+_FORMATS = {"coco": "COCO", "voc": "Pascal VOC", "yolo": "YOLO", "csv": "CSV", "folders": "labelled pictures"}
 
 
 def command(

@@ -112,6 +112,9 @@ def _show(report: Report) -> None:
     cells = [(name, percent(value)) for name, value in report.coco.numbers().items()]
     for row in range(3):  # AP down the first column, then AP by size, AR, AR by size
         numbers.add_row(*(text for column in range(4) for text in cells[3 * column + row]))
+    if report.accuracy:
+        told = (f"{name} {percent(value)}" for name, value in report.accuracy.items())
+        console.print(", ".join(told), markup=False)
     console.print(numbers)
     console.print(
         f"VOC AP {percent(report.voc.ap_all)} (11 points: {percent(report.voc.ap11)}); from score "

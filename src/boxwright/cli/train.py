@@ -123,7 +123,8 @@ def command(
         typer.echo(f"{stopped}; go on with:\n  {resuming_command()}")
         raise typer.Exit(3) from None
     coco = result.report.coco
-    typer.echo(f"best: {result.best}  val AP50 {coco.ap50:.3f}  AP {coco.ap:.3f}")
+    figures = result.report.accuracy or {"AP50": coco.ap50, "AP": coco.ap}
+    typer.echo(f"best: {result.best}  val {'  '.join(f'{k} {v:.3f}' for k, v in figures.items())}")
     typer.echo(f"report: {out / 'report.html'}")
 
 

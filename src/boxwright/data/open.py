@@ -10,15 +10,21 @@ from typing import Literal
 import numpy as np
 
 from boxwright.data.findings import CHECKS
-from boxwright.data.formats import coco, tables, voc, yolo
+from boxwright.data.formats import coco, folders, tables, voc, yolo
 from boxwright.data.formats.reading import split_rank
 from boxwright.data.records import Dataset, Finding, Report, Sample
 from boxwright.errors import InputError
 
 Policy = Literal["error", "skip"]
 
-# In the order in which a folder is tried: a data.yaml is the surest sign, a table the weakest.
-_FINDERS = (("yolo", yolo.splits), ("voc", voc.splits), ("coco", coco.splits), ("csv", tables.splits))
+# In the order in which a folder is tried: a data.yaml is the surest sign, folders of mere pictures the weakest.
+_FINDERS = (
+    ("yolo", yolo.splits),
+    ("voc", voc.splits),
+    ("coco", coco.splits),
+    ("csv", tables.splits),
+    ("folders", folders.splits),
+)
 
 
 def splits(path: str | Path) -> tuple[str, ...]:
@@ -37,7 +43,7 @@ def open_dataset(
 
     Args:
         path: a data-set folder (COCO, Pascal VOC, YOLO or CSV), a folder of loose VOC XML files, a COCO JSON
-            file, a YOLO `data.yaml`, or a CSV file.
+            file, a YOLO `data.yaml`, a CSV file, or a folder with a folder of pictures for each class.
         split: one of `splits(path)`; None for everything (an image that is in several splits comes once).
         policy: what to do about a missing image, an unknown class or the like: "error" stops at the first,
             "skip" leaves out the image or the object and lists it in the data set's `findings`.
@@ -82,7 +88,8 @@ def read_split(
     kind = kind or detect(path)[0]
     if kind == "voc":
         return voc.read(path, split, report, zero_based=voc_zero_based)
-    return {"coco": coco.read, "yolo": yolo.read, "csv": tables.read}[kind](path, split, report)
+    readers = {"coco": coco.read, "yolo": yolo.read, "csv": tables.read, "folders": folders.read}
+    return readers[kind](path, split, report)
 
 
 def detect(path: Path) -> tuple[str, tuple[str, ...]]:
@@ -104,7 +111,7 @@ def detect(path: Path) -> tuple[str, tuple[str, ...]]:
         "is no data set that boxwright knows",
         path=path,
         hint="it looks for data.yaml (YOLO), Annotations/*.xml or *.xml (Pascal VOC), "
-        "annotations/*.json or *.json (COCO), and *.csv",
+        "annotations/*.json or *.json (COCO), *.csv, and a folder of pictures for each class",
     )
 
 

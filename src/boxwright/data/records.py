@@ -91,7 +91,7 @@ class Dataset:
         ids: the data set's own class ids, parallel to `classes`; sparse ids ({7, 3, 90}) come back unchanged.
         root: the data folder; no image lies outside it.
         split: "train", "val", "test" or whatever the file calls it; "" where there is none.
-        format: "coco", "voc", "yolo" or "csv".
+        format: "coco", "voc", "yolo", "csv" or "folders".
         info: whatever else the file said (licences, supercategories, ...), kept for writing.
         findings: what the reader noticed and put right (boxes it dropped, ...).
     """
@@ -111,6 +111,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether each image has one label, on all of it: a data set to classify, with accuracy to measure."""
+        return self.format == "folders"
 
     def __getitem__(self, index: int) -> Sample:
         return self.samples[index]

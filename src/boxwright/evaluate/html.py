@@ -110,7 +110,13 @@ def _tiles(report: Report) -> str:
         else f" Other images of this kind would give {percent(low)} to {percent(high)} (95 %)."
     )
     cut = f"at score {score(report.threshold)} and above"
+    accuracy = [
+        ("Accuracy", value, "", "Of 100 pictures, so many are given their own label first.")
+        for name, value in report.accuracy.items()
+        if name == "accuracy"
+    ]
     tiles = (
+        *accuracy,
         (
             "AP50",
             coco.ap50,

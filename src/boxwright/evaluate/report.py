@@ -12,6 +12,7 @@ import numpy as np
 
 from boxwright.data.records import Dataset
 from boxwright.evaluate import thresholds
+from boxwright.evaluate.accuracy import label_metrics
 from boxwright.evaluate.bootstrap import ap_interval
 from boxwright.evaluate.calibration import Calibration, calibration
 from boxwright.evaluate.coco import CocoMetrics, coco_of_tables
@@ -63,6 +64,7 @@ class Report:
         sizes: objects that count, by COCO's classes of area (small, medium, large).
         model: what is known of the model (name, recipe, file, ...).
         protocol: how the numbers were made.
+        accuracy: top-1 and top-5 of labelled images, by name; empty for boxes.
         coco, voc, tide, calibration: see there.
         interval: between which AP50 (`coco.ap50`) may be expected on other images of the same kind.
         threshold: the score from which detections count below; `shown` is what it gives over all classes.
@@ -84,6 +86,7 @@ class Report:
     sizes: dict[str, int]
     model: dict[str, str]
     protocol: tuple[str, ...]
+    accuracy: dict[str, float]
     coco: CocoMetrics
     interval: tuple[float, float]
     voc: VocMetrics
@@ -174,6 +177,7 @@ def evaluate(
         sizes=_sizes(rows),
         model={key: str(value) for key, value in (model_facts or {}).items()},
         protocol=PROTOCOL,
+        accuracy=label_metrics(dataset, results),
         coco=coco,
         interval=ap_interval(rows, match),
         voc=voc_of_tables(rows, pairs),

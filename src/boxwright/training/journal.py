@@ -23,9 +23,9 @@ from boxwright.training.validate import Validation
 
 BEST, LAST = "best.safetensors", "last.safetensors"
 _OURS = (BEST, LAST, "best.previous.safetensors", "last.previous.safetensors", "metrics.csv", "run.json")
-_REPORTED = ("AP", "AP50", "AP75", "APsmall", "APmedium", "APlarge", "AR100")
+_REPORTED = ("AP", "AP50", "AP75", "APsmall", "APmedium", "APlarge", "AR100", "accuracy", "top-5")
 
-_OTHER = {"AP": "AP50", "AP50": "AP"}
+_OTHER = {"AP": "AP50", "AP50": "AP", "accuracy": "AP50"}
 
 
 class Journal:
@@ -129,7 +129,7 @@ class Journal:
             "seconds": progress.seconds,
             **_means(progress.since),
             **{f"val_{name}": value for name, value in measured.losses.items()},
-            **{name: measured.metrics[name] for name in _REPORTED},
+            **{name: measured.metrics[name] for name in _REPORTED if name in measured.metrics},
             "best": progress.best or 0.0,
         }
         self._metrics.add(row)

@@ -73,7 +73,9 @@ def curves(rows: Sequence[dict[str, float]], path: Path) -> None:
     figure = Figure(figsize=(9, 3.2))
     losses, precision = figure.subplots(1, 2, gridspec_kw={"left": 0.06, "right": 0.98, "bottom": 0.15})
     _lines(losses, rows, {"loss": "training", "val_loss": "validation"}, "loss")
-    _lines(precision, rows, {"AP50": "AP50", "AP": "AP"}, "on validation images")
+    labelled = any("accuracy" in row for row in rows)
+    shown = {"accuracy": "accuracy", "top-5": "top 5"} if labelled else {"AP50": "AP50", "AP": "AP"}
+    _lines(precision, rows, shown, "on validation images")
     precision.set_ylim(0, 1)
     _save(figure, path)
 

@@ -79,7 +79,7 @@ class TrainSettings:
     freeze_norms: bool = False
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
     channels_last: bool = True
-    select: Literal["AP", "AP50"] = "AP50"
+    select: Literal["AP", "AP50", "accuracy"] = "AP50"
     eval_every: int = 1
     patience: int = 0
     save_minutes: float = 5.0

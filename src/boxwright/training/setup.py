@@ -106,6 +106,12 @@ def plan(
         val = dataset
     if val is None:
         dataset, val = hold_out(dataset, HELD_OUT, settings.seed)
+    if settings.select == "accuracy" and not val.labelled:
+        raise InputError(
+            "has boxes, and what classifies whole images needs a folder of pictures for each class",
+            path=val.root,
+            hint="choose a detector, such as --model ssd320-efficientnet-lite0",
+        )
     dataset = with_classes(dataset, manifest.classes, manifest.ids)
     val = with_classes(val, manifest.classes, manifest.ids)
     for part, name in ((dataset, "train on"), (val, "validate with")):

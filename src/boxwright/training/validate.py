@@ -14,6 +14,7 @@ from torch import Tensor
 
 from boxwright.data.records import Dataset
 from boxwright.errors import InputError
+from boxwright.evaluate.accuracy import label_metrics
 from boxwright.evaluate.coco import coco_metrics
 from boxwright.manifest import Manifest
 from boxwright.predict import in_original_pixels, labelled
@@ -75,7 +76,7 @@ def validate(run: Run, loaded: Iterator[Loaded]) -> Validation:
     return Validation(
         results=everything,
         losses={name: value / max(1, len(results)) for name, value in sums.items()},
-        metrics=coco_metrics(dataset, everything).numbers(),
+        metrics=coco_metrics(dataset, everything).numbers() | label_metrics(dataset, everything),
         broken=broken,
     )
 

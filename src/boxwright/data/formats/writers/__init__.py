@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from boxwright.data.formats.writers import coco, tables, voc, yolo
+from boxwright.data.formats.writers import coco, folders, tables, voc, yolo
 from boxwright.data.formats.writers.placing import Images, Watch, quietly
 from boxwright.data.records import Dataset
 from boxwright.errors import InputError
@@ -31,7 +31,7 @@ def write(
     Args:
         data: the data set, or one for each split, all with the same classes.
         target: a folder that does not exist yet, or is empty; it appears when all of it is written.
-        to: one of `FORMATS`.
+        to: one of `FORMATS`, or "folders" for labelled pictures.
         images: "copy" or "link" (hard links: no space, but a change to one changes both).
         watch: passes the images on as they are written, and shows it.
         voc_zero_based: VOC corners count pixels from 0.
@@ -43,7 +43,12 @@ def write(
         if to == "voc":
             voc.write(data, folder, images=images, watch=watch, zero_based=voc_zero_based)
         else:
-            writer = {"coco": coco.write, "yolo": yolo.write, "csv": tables.write}[to]
+            writer = {
+                "coco": coco.write,
+                "yolo": yolo.write,
+                "csv": tables.write,
+                "folders": folders.write,
+            }[to]
             writer(data, folder, images=images, watch=watch)
 
 
