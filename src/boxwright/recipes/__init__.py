@@ -13,6 +13,11 @@ RECIPES: dict[str, Recipe] = {
     "ssd300-vgg16-bn": ssd.SSD300_VGG16_BN,
     "ssd512-vgg16": ssd.SSD512_VGG16,
     "ssd320-efficientnet-lite0": ssd.SSD320_EFFICIENTNET_LITE0,
+    "retinanet-resnet18-fpn": retinanet.RETINANET_RESNET18,
+    "retinanet-resnet50-fpn": retinanet.RETINANET_RESNET50,
+    "retinanet-resnet50-fpn-v2": retinanet.RETINANET_RESNET50_V2,
+    "retinanet-resnet101-fpn": retinanet.RETINANET_RESNET101,
+    "retinanet-resnext50-fpn": retinanet.RETINANET_RESNEXT50,
     "retinanet-efficientnet-lite0-fpn": retinanet.RETINANET_EFFICIENTNET_LITE0,
 }
 

@@ -41,11 +41,33 @@ class Pretrained:
             was taken and what starts fresh.
         packaged: the file of an installed weights package, or None where it is not installed.
         origin: what to tell a person who has no file.
+        published: the name of torchvision's classifier whose file can be downloaded, or None.
     """
 
     load: Callable[[nn.Module, Mapping[str, Tensor], Path], str]
     packaged: Callable[[], Path | None]
     origin: str
+    published: str | None = None
+
+
+def from_torchvision_classifier(
+    name: str, load_trunk: Callable[[nn.Module, Mapping[str, Tensor], Path], None]
+) -> Pretrained:
+    """The start of a recipe whose `net.backbone` is the trunk of one of torchvision's classifiers.
+
+    Args:
+        name: torchvision's, such as "resnet50".
+        load_trunk: copies its tensors into a trunk.
+    """
+
+    def load(net: nn.Module, state: Mapping[str, Tensor], origin: Path) -> str:
+        backbone = net.backbone
+        assert isinstance(backbone, nn.Module)
+        load_trunk(backbone, state, origin)
+        return f"{name} from {origin.name}; neck and head start fresh"
+
+    origin = f"--weights imagenet, or a file of torchvision's {name} as --weights FILE"
+    return Pretrained(load, lambda: None, origin, name)
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,16 @@ focal loss; in detection the 1000 best of each level above .05, suppression at I
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from boxwright.assign import Force, IoUAssigner
 from boxwright.backbones.efficientnet import EfficientNetLite
 from boxwright.backbones.layers import batch_norm
+from boxwright.backbones.resnet import ResNet
 from boxwright.boxes import DeltaCoder
-from boxwright.data.augment import AUGMENT_LIGHT
+from boxwright.data.augment import AUGMENT_LIGHT, Augment
 from boxwright.decode import Decoder
 from boxwright.detectors import Backbone, OneStage
 from boxwright.heads.dense import SharedHead, TowerNorm
@@ -22,10 +24,11 @@ from boxwright.necks.fpn import FPN, Coarser
 from boxwright.objective import Localisation, Objective
 from boxwright.preprocess import Preprocess
 from boxwright.priors import GridPriors, Placement, anchor_shapes
-from boxwright.recipes.recipe import Parts, Pretrained, Recipe
+from boxwright.recipes.recipe import Parts, Pretrained, Recipe, from_torchvision_classifier
 from boxwright.sample import Everything, HardNegatives
 from boxwright.training.settings import TrainSettings
 from boxwright.weights import efficientnet_lite as lite_weights
+from boxwright.weights import resnet as resnet_weights
 
 LEVELS = 5
 
@@ -158,6 +161,14 @@ def retinanet(classes: int, settings: RetinaNet, backbone: Backbone, preprocess:
     return Parts(net, settings.objective(), settings.decoder(), preprocess)
 
 
+def _resnet(variant: str) -> Callable[[int, RetinaNet], Parts]:
+    def build(classes: int, settings: RetinaNet) -> Parts:
+        trunk = ResNet(variant, taps=("stage2", "stage3", "stage4"), norm=batch_norm(settings.norm_eps))
+        return retinanet(classes, settings, trunk, settings.preprocess())
+
+    return build
+
+
 def _efficientnet_lite0(classes: int, settings: RetinaNet) -> Parts:
     trunk = EfficientNetLite(0, taps=("stage3", "stage5", "stage7"))
     preprocess = replace(settings.preprocess(), mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
@@ -165,6 +176,46 @@ def _efficientnet_lite0(classes: int, settings: RetinaNet) -> Parts:
 
 
 _PAPER = "Lin et al., Focal Loss for Dense Object Detection, ICCV 2017"
+# Section 4.1, "Optimization": SGD at .01 for 16 images, momentum .9, decay 1e-4, divided by ten at two thirds and
+# eight ninths. Batches are smaller here, and the rate with them; norms keep ImageNet's statistics.
+_SGD = TrainSettings(
+    batch=4,
+    epochs=24,
+    lr=2.5e-3,
+    weight_decay=1e-4,
+    warmup=500,
+    schedule="steps",
+    milestones=(2 / 3, 8 / 9),
+    freeze=2,
+    freeze_norms=True,
+)
+
+
+def _on_resnet(name: str, variant: str, what: str) -> Recipe:
+    return Recipe(
+        name,
+        f"RetinaNet on {what} with a feature pyramid",
+        _PAPER,
+        RetinaNet(),
+        _resnet(variant),
+        Augment(flip_horizontal=0.5),
+        _SGD,
+        from_torchvision_classifier(variant, resnet_weights.load_trunk),
+    )
+
+
+RETINANET_RESNET18 = _on_resnet("retinanet-resnet18-fpn", "resnet18", "ResNet-18")
+RETINANET_RESNET50 = _on_resnet("retinanet-resnet50-fpn", "resnet50", "ResNet-50")
+RETINANET_RESNET101 = _on_resnet("retinanet-resnet101-fpn", "resnet101", "ResNet-101")
+RETINANET_RESNEXT50 = _on_resnet("retinanet-resnext50-fpn", "resnext50_32x4d", "ResNeXt-50 32x4d")
+RETINANET_RESNET50_V2 = replace(
+    RETINANET_RESNET50,
+    name="retinanet-resnet50-fpn-v2",
+    summary="RetinaNet on ResNet-50 with group norms and the generalised IoU as box loss",
+    source=f"{_PAPER}; Zhang et al., ATSS, CVPR 2020 (improvements); Rezatofighi et al., GIoU, CVPR 2019",
+    settings=RetinaNet(norm="group", localisation="giou"),
+)
+
 _SMALL = RetinaNet(
     size=320, longest=0, channels=96, depth=3, separable=True, norm="batch", scale=3.0, localisation="giou"
 )

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from boxwright.model import Model
 
+DetectorName = Literal[
+    "ssd300_vgg16",
+    "ssdlite320_mobilenet_v3_large",
+    "retinanet_resnet50_fpn",
+    "retinanet_resnet50_fpn_v2",
+]
 
-def from_torchvision(name: str, state_dict: Mapping[str, Tensor]) -> Model:
+
+@overload
+def from_torchvision(name: DetectorName, state_dict: Mapping[str, Tensor]) -> Model: ...
+
+
+@overload
+def from_torchvision(name: str, state_dict: Mapping[str, Tensor]) -> Model | nn.Module: ...
+
+
+def from_torchvision(name: str, state_dict: Mapping[str, Tensor]) -> Model | nn.Module:
     """A network that acts as torchvision's `name` with these weights does.
 
     Args:
@@ -19,7 +34,8 @@ def from_torchvision(name: str, state_dict: Mapping[str, Tensor]) -> Model:
         state_dict: its tensors, by torchvision's names.
 
     Returns:
-        a detector whose `predict` resizes, thresholds, numbers and orders as the original does, in eval mode.
+        For a detector a model whose `predict` resizes, thresholds, numbers and orders as the original does; for a
+        classifier a network from normalised images to logits. Both are in eval mode.
 
     Raises:
         InputError: no such name, or tensors that are not this network's.

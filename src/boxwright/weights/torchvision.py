@@ -1,97 +1,33 @@
-"""Checkpoints in torchvision's layout as boxwright models that act as the originals do.
-
-What torchvision does that the papers do not is written out here as settings of the recipe: default boxes on
-explicit steps, later objects winning a shared prior, normalising before resizing, background in column 0.
-"""
+"""Checkpoints in torchvision's layout as boxwright models and nets that act as the originals do."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from torch import Tensor, nn
 
-from boxwright.backbones.vgg import VGG
+from boxwright.backbones.resnet import VARIANTS
 from boxwright.errors import InputError, near
-from boxwright.model import Model, assemble
-from boxwright.recipes import RECIPES, ssd
-from boxwright.recipes.recipe import Parts
-from boxwright.weights import vgg as vgg_weights
-from boxwright.weights.read import copy_strictly
+from boxwright.model import Model
+from boxwright.weights import resnet, torchvision_retinanet, torchvision_ssd
+
+State = Mapping[str, Tensor]
+
+DETECTORS: dict[str, Callable[[State], Model]] = {
+    "ssd300_vgg16": torchvision_ssd.ssd300_vgg16,
+    "retinanet_resnet50_fpn": torchvision_retinanet.retinanet_resnet50_fpn,
+    "retinanet_resnet50_fpn_v2": torchvision_retinanet.retinanet_resnet50_fpn_v2,
+}
+CLASSIFIERS: dict[str, Callable[[State], nn.Module]] = {
+    **{name: partial(resnet.classifier, name) for name in VARIANTS},
+}
 
 
-def build(name: str, state_dict: Mapping[str, Tensor]) -> Model:
+def build(name: str, state_dict: State) -> Model | nn.Module:
     """See `boxwright.weights.from_torchvision`."""
-    if name not in _DETECTORS:
-        raise InputError(f"no importer for torchvision's {name!r}", hint=near(name, _DETECTORS))
-    return _DETECTORS[name](state_dict)
-
-
-def _ssd300_vgg16(state: Mapping[str, Tensor]) -> Model:
-    origin = "ssd300_vgg16"
-    per_cell = (4, 6, 6, 6, 4, 4)
-    bias = state.get("head.classification_head.module_list.0.bias")
-    if bias is None or bias.numel() % per_cell[0]:
-        raise InputError("not torchvision's ssd300_vgg16: no head.classification_head", path=origin)
-    classes = bias.numel() // per_cell[0] - 1
-    settings = replace(
-        RECIPES["ssd300-vgg16"].settings,
-        scales=ssd.COCO300,
-        placement="step",
-        steps=(8.0, 16.0, 32.0, 64.0, 100.0, 300.0),
-        shapes_within_image=True,
-        force="last",
-    )
-    model = assemble("ssd300-vgg16", tuple(f"class {i}" for i in range(1, classes + 1)), settings)
-    copy_strictly(model.net, _ssd_names(model.net, state, per_cell), origin)
-    # torchvision subtracts the mean on [0, 1] and leaves the range of 0..255, and resizes after that.
-    preprocess = replace(
-        model.preprocess,
-        mean=(0.48235, 0.45882, 0.40784),
-        std=(1 / 255,) * 3,
-        filter="bilinear",
-        order="normalise-resize",
-    )
-    manifest = replace(
-        model.manifest, ids=tuple(range(1, classes + 1)), preprocess=preprocess, score=settings.floor
-    )
-    model.net.eval()
-    return Model(Parts(model.net, model.objective, model.decoder, preprocess), manifest)
-
-
-def _ssd_names(net: nn.Module, state: Mapping[str, Tensor], per_cell: tuple[int, ...]) -> dict[str, Tensor]:
-    backbone = net.backbone
-    assert isinstance(backbone, VGG)
-    names = {
-        f"backbone.{theirs}": f"backbone.{ours}"
-        for theirs, ours in vgg_weights.rename(backbone).items()
-        if not ours.startswith("blocks.4")
-    }
-    names["backbone.scale_weight"] = "neck.first.scale"
-    for leaf in ("weight", "bias"):
-        # extra.0 is pool4, conv5_1 to conv5_3, then pool5, fc6 and fc7.
-        for ours, theirs in ((0, 1), (2, 3), (4, 5)):
-            names[f"backbone.extra.0.{theirs}.{leaf}"] = f"backbone.blocks.4.{ours}.{leaf}"
-        for ours, theirs in ((0, 1), (2, 3)):
-            names[f"backbone.extra.0.7.{theirs}.{leaf}"] = f"backbone.atrous.{ours}.{leaf}"
-        for extra in range(4):
-            for layer in (0, 2):
-                names[f"backbone.extra.{extra + 1}.{layer}.{leaf}"] = f"neck.extras.{extra}.{layer}.{leaf}"
-        for level in range(len(per_cell)):
-            names[f"head.classification_head.module_list.{level}.{leaf}"] = f"head.scores.{level}.{leaf}"
-            names[f"head.regression_head.module_list.{level}.{leaf}"] = f"head.offsets.{level}.{leaf}"
-    renamed = {names.get(key, key): value for key, value in state.items()}
-    for level, shapes in enumerate(per_cell):
-        for leaf in ("weight", "bias"):
-            key = f"head.scores.{level}.{leaf}"
-            if key in renamed:
-                renamed[key] = background_last(renamed[key], shapes)
-    return renamed
-
-
-def background_last(values: Tensor, shapes: int) -> Tensor:
-    """Rows [shape * column, ...] with background in each shape's column 0, moved to its last column."""
-    return values.unflatten(0, (shapes, -1)).roll(-1, 1).flatten(0, 1)
-
-
-_DETECTORS = {"ssd300_vgg16": _ssd300_vgg16}
+    if name in DETECTORS:
+        return DETECTORS[name](state_dict)
+    if name in CLASSIFIERS:
+        return CLASSIFIERS[name](state_dict)
+    raise InputError(f"no importer for torchvision's {name!r}", hint=near(name, (*DETECTORS, *CLASSIFIERS)))
