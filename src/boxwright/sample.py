@@ -11,6 +11,7 @@ from torch import Tensor
 from boxwright.types import Assignment
 
 
+@dataclass(frozen=True)
 class Everything:
     """All priors but the ignored ones: Lin et al. 2017 (Focal loss), section 4."""
 

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from boxwright.errors import InputError
-from boxwright.training.precision import Precision
+from boxwright.training.precision import Precision, computes_in_bf16
 
 CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
-    ("mode", "dtype"), [("auto", torch.float32), ("off", torch.float32), ("bf16", torch.bfloat16)]
+    ("mode", "dtype"),
+    [
+        ("auto", torch.bfloat16 if computes_in_bf16(CPU) else torch.float32),
+        ("off", torch.float32),
+        ("bf16", torch.bfloat16),
+    ],
 )
 def test_the_forward_runs_in_the_asked_precision(mode: str, dtype: torch.dtype) -> None:
     precision = Precision(CPU, mode)  # type: ignore[arg-type]
@@ -22,6 +29,13 @@ def test_the_forward_runs_in_the_asked_precision(mode: str, dtype: torch.dtype) 
     assert weight.grad is not None
     assert weight.grad.dtype == torch.float32
     assert not precision.scaled
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="Linux alone lists what the CPU can do here")
+def test_bfloat16_is_taken_where_the_cpu_has_it() -> None:
+    flags = Path("/proc/cpuinfo").read_text().split()
+    assert computes_in_bf16(CPU) == bool({"avx512_bf16", "amx_bf16"} & set(flags))
+    assert not computes_in_bf16(torch.device("meta"))
 
 
 def test_float16_is_for_gpus() -> None:

@@ -31,7 +31,16 @@ from boxwright.types import Predictions
 CLASSES = ("dark", "light")
 VARIED = Augment(distort=0.5, flip_horizontal=0.5, scale=(0.8, 1.2))
 QUICK = TrainSettings(
-    epochs=3, batch=4, lr=0.02, warmup=2, ema=0.9, ema_ramp=3, workers=0, save_minutes=1e9, threads=1
+    epochs=3,
+    batch=4,
+    lr=0.02,
+    warmup=2,
+    ema=0.9,
+    ema_ramp=3,
+    workers=0,
+    save_minutes=1e9,
+    threads=1,
+    amp="off",
 )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from boxwright.errors import InputError
 
+Mode = Literal["auto", "off", "bf16", "fp16"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -20,16 +21,17 @@ class Precision:
 
     Args:
         device: where the network is.
-        mode: "auto" takes bfloat16 on CUDA devices that have it, else float16, and nothing elsewhere.
+        mode: "auto" takes bfloat16 on CUDA devices and CPUs that compute in it, else float16 on CUDA devices, and
+            nothing elsewhere.
 
     Raises:
         InputError: float16 on a CPU, whose kernels for it are slower than float32's.
     """
 
-    def __init__(self, device: torch.device, mode: Literal["auto", "off", "bf16", "fp16"]) -> None:
+    def __init__(self, device: torch.device, mode: Mode) -> None:
         if mode == "auto":
-            fast = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp16"
-            mode = fast if device.type == "cuda" else "off"  # type: ignore[assignment]
+            slow: Mode = "fp16" if device.type == "cuda" else "off"
+            mode = "bf16" if computes_in_bf16(device) else slow
         if mode == "fp16" and device.type == "cpu":
             raise InputError("train.amp=fp16 needs a GPU", hint="use bf16 or off on the CPU")
         self.device = device
@@ -67,3 +69,12 @@ class Precision:
         """Go on from what `state` said."""
         if state:
             self._scaler.load_state_dict(dict(state))
+
+
+def computes_in_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 numbers itself; where it is emulated, float32 is quicker."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Older versions of torch do not tell what a CPU can do.
+    can = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return device.type == "cpu" and bool(can.get("avx512_bf16") or can.get("amx_bf16"))

@@ -43,7 +43,8 @@ class TrainSettings:
         ema_ramp: iterations over which the decay grows: ema * (1 - exp(-iteration / ema_ramp)).
         freeze: the first stages of the backbone, from the stem on, that are not trained.
         freeze_norms: batch norms keep their statistics and are not trained.
-        amp: mixed precision: "auto" (bfloat16 or float16 on CUDA, nothing on CPU), "off", "bf16" or "fp16".
+        amp: mixed precision: "auto" (bfloat16 on GPUs and CPUs that compute in it, else float16 on GPUs and nothing
+            on CPUs), "off", "bf16" or "fp16".
         channels_last: memory layout of images and weights.
         select: the validation figure that chooses `best` and stops early.
         eval_every: epochs between validations; the last iteration is always validated.
