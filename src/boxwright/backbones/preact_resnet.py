@@ -55,9 +55,10 @@ class Stage(nn.Module):
         super().__init__()
         self.units, self.leave = units, leave
 
-    def forward(self, x: Float[Tensor, "batch channel height width"]) -> Tensor:
-        """The last unit's sum."""
-        return self.units(x)  # type: ignore[no-any-return]
+    def forward(self, x: Float[Tensor, "batch channel height width"]) -> tuple[Tensor, Tensor | None]:
+        """The last unit's sum for the next stage, and the tap."""
+        x = self.units(x)
+        return x, None if self.leave is None else self.leave(x)
 
 
 class PreActResNet(nn.Module):
@@ -115,9 +116,7 @@ class PreActResNet(nn.Module):
         """The taps' activations, [batch, channel, row, column] each."""
         taps, x = {}, self.stem(images)
         for tap, row in zip(TAPS, self.rows, strict=False):
-            x = row(x)
-            if row.leave is not None:
-                taps[tap] = row.leave(x)
+            x, taps[tap] = row(x)
         return [taps[tap] for tap in self.taps]
 
     def stages(self) -> tuple[nn.Module, ...]:
