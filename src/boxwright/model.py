@@ -150,9 +150,10 @@ def create(
     if weights in ("auto", "imagenet"):
         file = recipe.pretrained.packaged()
         if file is None and weights == "imagenet":
-            raise InputError(f"no ImageNet weights for {name} are installed", hint=recipe.pretrained.origin)
+            raise InputError(f"no ImageNet weights for {name} are installed", hint=recipe.pretrained.origin or "--weights none")
         if file is None:
-            say(f"{name} starts from fresh weights; ImageNet's come by: {recipe.pretrained.origin}")
+            origin = recipe.pretrained.origin
+            say(f"{name} starts from fresh weights" + (f"; ImageNet's come by: {origin}" if origin else ""))
             return model
     else:
         file = Path(weights)

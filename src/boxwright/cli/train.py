@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 def command(
     data: Annotated[Path, typer.Argument(help="A data set: folder, COCO file, data.yaml or CSV.")],
     out: Annotated[Path, typer.Option(help="The run's folder: weights, tables, report, pictures.")],
-    model: Annotated[str, typer.Option(help="Recipe, such as ssd300-vgg16.")] = "ssd320-efficientnet-lite0",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Recipe, such as ssd300-vgg16; by default ssd320-efficientnet-lite0, or efficientnet-lite0 for "
+            "folders of labelled pictures. `boxwright models` lists them."
+        ),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the images.", min=1)] = None,
     batch: Annotated[int | None, typer.Option(help="Images in a step.", min=1)] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate after warm-up.")] = None,
@@ -54,7 +60,7 @@ def command(
         bool, typer.Option("--overfit-one-batch", help="Learn the first batch by heart: a check of the data.")
     ] = False,
 ) -> None:
-    """Train a detector: OUT/best.safetensors are its best weights, OUT/report.html says how good they are.
+    """Train a detector, or a classifier: OUT/best.safetensors are its best weights, OUT/report.html says how good.
 
     DATA in splits `train` and `val` is used so; without `val`, 15 % of the training images are held out.
     Ctrl-C saves and says how to go on.
@@ -64,6 +70,8 @@ def command(
     `boxwright train data/cells --out runs/cells`
 
     `boxwright train data/cells --out runs/cells --epochs 100 --freeze 4 --set train.patience=10`
+
+    `boxwright train flowers --out runs/flowers`  with flowers/rose/*.jpg, flowers/tulip/*.jpg, ...
 
     `boxwright train data/cells --out runs/cells --resume`  with the other options as they were
 
@@ -78,6 +86,7 @@ def command(
     from boxwright.training.settings import changed, sorted_changes
     from boxwright.training.stop import Interrupted
 
+    model = model or default_model(data)
     recipe = find(model)
     changes = sorted_changes(change or [], ["train", "augment", "model"])
     given = {"epochs": epochs, "batch": batch, "lr": lr, "freeze": freeze, "workers": workers, "seed": seed}
@@ -126,6 +135,13 @@ def command(
     figures = result.report.accuracy or {"AP50": coco.ap50, "AP": coco.ap}
     typer.echo(f"best: {result.best}  val {'  '.join(f'{k} {v:.3f}' for k, v in figures.items())}")
     typer.echo(f"report: {out / 'report.html'}")
+
+
+def default_model(data: Path) -> str:
+    """A small detector, or for folders of labelled pictures a small classifier."""
+    from boxwright.data.open import detect
+
+    return "efficientnet-lite0" if detect(data)[0] == "folders" else "ssd320-efficientnet-lite0"
 
 
 def open_splits(data: Path, val_split: str, policy: Any, seed: int) -> tuple[Dataset, Dataset]:

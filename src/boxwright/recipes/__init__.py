@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from boxwright.errors import InputError, near
-from boxwright.recipes import retinanet, ssd
+from boxwright.recipes import classifier, retinanet, ssd
 from boxwright.recipes.recipe import Parts, Pretrained, Recipe
 
 __all__ = ["RECIPES", "Parts", "Pretrained", "Recipe", "find"]
@@ -19,6 +19,7 @@ RECIPES: dict[str, Recipe] = {
     "retinanet-resnet101-fpn": retinanet.RETINANET_RESNET101,
     "retinanet-resnext50-fpn": retinanet.RETINANET_RESNEXT50,
     "retinanet-efficientnet-lite0-fpn": retinanet.RETINANET_EFFICIENTNET_LITE0,
+    **classifier.recipes(),
 }
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
 
 from boxwright.data.augment import Augment
 from boxwright.decode import Decoder
+from boxwright.errors import InputError
 from boxwright.objective import Objective
 from boxwright.preprocess import Preprocess
 from boxwright.training.settings import TrainSettings
@@ -40,7 +41,7 @@ class Pretrained:
         load: copies others' weights into the net, strict by name and shape; returns one line that says what
             was taken and what starts fresh.
         packaged: the file of an installed weights package, or None where it is not installed.
-        origin: what to tell a person who has no file.
+        origin: what to tell a person who has no file; "" where there is none to be had.
         published: the name of torchvision's classifier whose file can be downloaded, or None.
     """
 
@@ -70,6 +71,16 @@ def from_torchvision_classifier(
     return Pretrained(load, lambda: None, origin, name)
 
 
+def _refuse(net: nn.Module, state: Mapping[str, Tensor], origin: Path) -> str:
+    raise InputError(
+        "no layout is known for this network's weights", path=origin, hint="train it from scratch"
+    )
+
+
+NOTHING = Pretrained(_refuse, lambda: None, "")
+"""For networks that start fresh."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One detector that can be created by name.
@@ -83,6 +94,7 @@ class Recipe:
         augment: for training.
         train: optimiser and schedule.
         pretrained: where the backbone can start from.
+        task: whether it finds boxes or labels whole images.
     """
 
     name: str
@@ -93,3 +105,4 @@ class Recipe:
     augment: Augment
     train: TrainSettings
     pretrained: Pretrained
+    task: Literal["detect", "classify"] = "detect"
