@@ -28,6 +28,8 @@ PRIORS = {
         ),
         9 * (100**2 + 50**2 + 25**2 + 13**2 + 7**2),  # on a square of 800 pixels
     ),
+    "ssdlite320-mobilenet-v3-large": 6 * (20**2 + 10**2 + 5**2 + 3**2 + 2**2 + 1),
+    "retinanet-mobilenet-v3-large-fpn": 9 * (40**2 + 20**2 + 10**2 + 5**2 + 3**2),
     "retinanet-efficientnet-lite0-fpn": 9 * (40**2 + 20**2 + 10**2 + 5**2 + 3**2),
 }
 # The others differ by norms, by one extra layer or by their backbone; their forwards alone take seconds.

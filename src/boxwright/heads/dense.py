@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from boxwright.backbones.layers import DepthwiseConv2d, group_norm
+from boxwright.backbones.layers import DepthwiseConv2d, Norm, group_norm
 from boxwright.features import FeatureSpec
 
 TowerNorm = Literal["none", "group", "batch"]
@@ -26,14 +27,20 @@ class PerLevelHead(nn.Module):
         per_cell: priors on each cell, by level.
         columns: scores of a prior (classes, and background where the loss is a softmax).
         separable: depthwise 3x3, normalised, then 1x1 (SSDLite: Sandler et al. 2018, section 6.2).
+        norm: of the separable ones.
     """
 
     def __init__(
-        self, specs: Sequence[FeatureSpec], per_cell: Sequence[int], columns: int, separable: bool = False
+        self,
+        specs: Sequence[FeatureSpec],
+        per_cell: Sequence[int],
+        columns: int,
+        separable: bool = False,
+        norm: Norm = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
         self.columns = columns
-        build = _separable if separable else _plain
+        build = partial(_separable, norm=norm) if separable else _plain
         pairs = list(zip(specs, per_cell, strict=True))
         self.scores = nn.ModuleList(build(spec.channels, count * columns) for spec, count in pairs)
         self.offsets = nn.ModuleList(build(spec.channels, count * 4) for spec, count in pairs)
@@ -152,10 +159,10 @@ def _plain(channels: int, outputs: int) -> nn.Module:
     return nn.Conv2d(channels, outputs, 3, padding=1)
 
 
-def _separable(channels: int, outputs: int) -> nn.Module:
+def _separable(channels: int, outputs: int, norm: Norm) -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
-        nn.BatchNorm2d(channels),
+        DepthwiseConv2d(channels, 3),
+        norm(channels),
         nn.ReLU6(inplace=True),
         nn.Conv2d(channels, outputs, 1),
     )

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from boxwright.backbones.layers import Norm
 from boxwright.features import FeatureSpec, Step
 
 
@@ -48,7 +49,8 @@ class SSDExtras(nn.Module):
         specs: of the backbone's taps.
         extras: the chain, each standing on the one before.
         normalise_first: the first tap passes an `L2Norm`, since its activations are larger than the others'.
-        separable: 3x3 convolutions are depthwise and every convolution is batch-normalised (SSDLite).
+        separable: 3x3 convolutions are depthwise and every convolution is normalised (SSDLite).
+        norm: of the separable ones.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class SSDExtras(nn.Module):
         extras: Sequence[Extra],
         normalise_first: bool = False,
         separable: bool = False,
+        norm: Norm = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
         self.first = L2Norm(specs[0].channels) if normalise_first else nn.Identity()
@@ -64,8 +67,9 @@ class SSDExtras(nn.Module):
         levels = list(specs)
         for extra in extras:
             spec = levels[-1]
-            build = _separable if separable else _plain
-            self.extras.append(build(spec.channels, extra))
+            self.extras.append(
+                _separable(spec.channels, extra, norm) if separable else _plain(spec.channels, extra)
+            )
             levels.append(spec.then(extra.channels, Step(extra.kernel, extra.stride, extra.padding)))
         self.specs = tuple(levels)
 
@@ -87,9 +91,9 @@ def _plain(channels: int, extra: Extra) -> nn.Sequential:
     )
 
 
-def _separable(channels: int, extra: Extra) -> nn.Sequential:
+def _separable(channels: int, extra: Extra, norm: Norm) -> nn.Sequential:
     def normed(convolution: nn.Conv2d) -> list[nn.Module]:
-        return [convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU6(inplace=True)]
+        return [convolution, norm(convolution.out_channels), nn.ReLU6(inplace=True)]
 
     wide = extra.squeeze
     return nn.Sequential(

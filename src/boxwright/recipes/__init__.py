@@ -13,12 +13,14 @@ RECIPES: dict[str, Recipe] = {
     "ssd300-vgg16-bn": ssd.SSD300_VGG16_BN,
     "ssd512-vgg16": ssd.SSD512_VGG16,
     "ssd320-efficientnet-lite0": ssd.SSD320_EFFICIENTNET_LITE0,
+    "ssdlite320-mobilenet-v3-large": ssd.SSDLITE320_MOBILENET_V3_LARGE,
     "retinanet-resnet18-fpn": retinanet.RETINANET_RESNET18,
     "retinanet-resnet50-fpn": retinanet.RETINANET_RESNET50,
     "retinanet-resnet50-fpn-v2": retinanet.RETINANET_RESNET50_V2,
     "retinanet-resnet101-fpn": retinanet.RETINANET_RESNET101,
     "retinanet-resnext50-fpn": retinanet.RETINANET_RESNEXT50,
     "retinanet-efficientnet-lite0-fpn": retinanet.RETINANET_EFFICIENTNET_LITE0,
+    "retinanet-mobilenet-v3-large-fpn": retinanet.RETINANET_MOBILENET_V3_LARGE,
     **classifier.recipes(),
 }
 

@@ -25,8 +25,11 @@ from boxwright.recipes.recipe import NOTHING, Parts, Pretrained, Recipe, from_to
 from boxwright.sample import Everything
 from boxwright.training.settings import TrainSettings
 from boxwright.types import Predictions, Priors
+from boxwright.weights import efficientnet as efficientnet_weights
 from boxwright.weights import efficientnet_lite as lite_weights
+from boxwright.weights import mobilenet as mobilenet_weights
 from boxwright.weights import resnet as resnet_weights
+from boxwright.weights import vgg as vgg_weights
 
 GUESSES = 5
 """Labels that an image gets, best first."""
@@ -113,6 +116,9 @@ _LOADERS = {
     "ResNet": resnet_weights.load_trunk,
     "wide ResNet": resnet_weights.load_trunk,
     "ResNeXt": resnet_weights.load_trunk,
+    "MobileNet": mobilenet_weights.load_trunk,
+    "EfficientNet": efficientnet_weights.load_trunk,
+    "VGG": vgg_weights.load_trunk,
 }
 """How the files that torchvision publishes are read, by family."""
 

@@ -13,6 +13,7 @@ from typing import Literal
 from boxwright.assign import Force, IoUAssigner
 from boxwright.backbones.efficientnet import EfficientNetLite
 from boxwright.backbones.layers import batch_norm
+from boxwright.backbones.mobilenet_v3 import MobileNetV3
 from boxwright.backbones.resnet import ResNet
 from boxwright.boxes import DeltaCoder
 from boxwright.data.augment import AUGMENT_LIGHT, Augment
@@ -28,6 +29,7 @@ from boxwright.recipes.recipe import Parts, Pretrained, Recipe, from_torchvision
 from boxwright.sample import Everything, HardNegatives
 from boxwright.training.settings import TrainSettings
 from boxwright.weights import efficientnet_lite as lite_weights
+from boxwright.weights import mobilenet as mobilenet_weights
 from boxwright.weights import resnet as resnet_weights
 
 LEVELS = 5
@@ -169,6 +171,11 @@ def _resnet(variant: str) -> Callable[[int, RetinaNet], Parts]:
     return build
 
 
+def _mobilenet_v3_large(classes: int, settings: RetinaNet) -> Parts:
+    trunk = MobileNetV3("large", taps=("stage3", "stage5", "last"))
+    return retinanet(classes, settings, trunk, settings.preprocess())
+
+
 def _efficientnet_lite0(classes: int, settings: RetinaNet) -> Parts:
     trunk = EfficientNetLite(0, taps=("stage3", "stage5", "stage7"))
     preprocess = replace(settings.preprocess(), mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
@@ -221,6 +228,16 @@ _SMALL = RetinaNet(
 )
 """For a CPU: a fixed input, separable towers, and anchors that reach down to 24 pixels."""
 
+_ADAMW = TrainSettings(
+    batch=8,
+    epochs=60,
+    optimiser="adamw",
+    lr=1e-3,
+    weight_decay=0.02,
+    backbone_lr=0.3,
+    warmup=100,
+    ema=0.998,
+)
 RETINANET_EFFICIENTNET_LITE0 = Recipe(
     "retinanet-efficientnet-lite0-fpn",
     "RetinaNet at 320 px on EfficientNet-Lite0 with separable towers: small and quick on a CPU",
@@ -228,15 +245,14 @@ RETINANET_EFFICIENTNET_LITE0 = Recipe(
     _SMALL,
     _efficientnet_lite0,
     AUGMENT_LIGHT,
-    TrainSettings(
-        batch=8,
-        epochs=60,
-        optimiser="adamw",
-        lr=1e-3,
-        weight_decay=0.02,
-        backbone_lr=0.3,
-        warmup=100,
-        ema=0.998,
-    ),
+    _ADAMW,
     Pretrained(lite_weights.load, lite_weights.packaged, lite_weights.ORIGIN),
+)
+RETINANET_MOBILENET_V3_LARGE = replace(
+    RETINANET_EFFICIENTNET_LITE0,
+    name="retinanet-mobilenet-v3-large-fpn",
+    summary="RetinaNet at 320 px on MobileNet v3 with separable towers",
+    source=f"{_PAPER}; Howard et al., Searching for MobileNetV3, ICCV 2019",
+    build=_mobilenet_v3_large,
+    pretrained=from_torchvision_classifier("mobilenet_v3_large", mobilenet_weights.load_trunk),
 )

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from boxwright.assign import Force, IoUAssigner
 from boxwright.backbones import vgg
 from boxwright.backbones.efficientnet import EfficientNetLite
+from boxwright.backbones.layers import batch_norm
+from boxwright.backbones.mobilenet_v3 import MobileNetV3
 from boxwright.boxes import DeltaCoder
 from boxwright.data.augment import AUGMENT_LIGHT, AUGMENT_SSD
 from boxwright.decode import Decoder
@@ -21,10 +23,11 @@ from boxwright.necks.ssd_extras import Extra, SSDExtras
 from boxwright.objective import Objective
 from boxwright.preprocess import Preprocess
 from boxwright.priors import GridPriors, Placement, Shape, ssd_shapes
-from boxwright.recipes.recipe import Parts, Pretrained, Recipe
+from boxwright.recipes.recipe import Parts, Pretrained, Recipe, from_torchvision_classifier
 from boxwright.sample import HardNegatives
 from boxwright.training.settings import TrainSettings
 from boxwright.weights import efficientnet_lite as lite_weights
+from boxwright.weights import mobilenet as mobilenet_weights
 from boxwright.weights import vgg as vgg_weights
 
 # Section 3.1 and the published settings: the sides of the boxes as parts of the input, one more than levels.
@@ -49,6 +52,10 @@ class SSD:
         force: how objects below the threshold get a prior.
         least_negatives: background priors that each image gives at least.
         floor: lowest score of a candidate.
+        candidates: the best of each class that reach suppression.
+        iou: overlap above which the lesser box of a class goes.
+        detections: boxes an image.
+        reduced_tail: MobileNet v3's last row and layer have half the channels (Howard et al. 2019, section 6.3).
     """
 
     size: int
@@ -60,6 +67,10 @@ class SSD:
     force: Force = "bipartite"
     least_negatives: int = 0
     floor: float = 0.01
+    candidates: int = 400
+    iou: float = 0.45
+    detections: int = 200
+    reduced_tail: bool = False
 
     def priors(self) -> GridPriors:
         """The default boxes: section 2.2."""
@@ -99,6 +110,20 @@ def ssd_efficientnet_lite0(classes: int, settings: SSD) -> Parts:
     return Parts(net, *_objective_and_decoder(settings), preprocess)
 
 
+def ssdlite_mobilenet_v3_large(classes: int, settings: SSD) -> Parts:
+    """SSDLite on MobileNet v3 (Howard et al. 2019, section 6.3): the map of stride 16 is read at an expansion."""
+    norm = batch_norm(eps=1e-3, momentum=0.03)
+    backbone = MobileNetV3("large", taps=("expand6", "last"), norm=norm, reduced_tail=settings.reduced_tail)
+    chain = (Extra(256, 512), Extra(128, 256), Extra(128, 256), Extra(64, 128))
+    neck = SSDExtras(backbone.specs, chain, separable=True, norm=norm)
+    priors = settings.priors()
+    head = PerLevelHead(neck.specs, priors.per_cell, classes + 1, separable=True, norm=norm)
+    net = OneStage(backbone, neck, head, priors)
+    half = (0.5, 0.5, 0.5)
+    preprocess = Preprocess((settings.size, settings.size), mean=half, std=half)
+    return Parts(net, *_objective_and_decoder(settings), preprocess)
+
+
 def _objective_and_decoder(settings: SSD) -> tuple[Objective, Decoder]:
     coder = DeltaCoder(VARIANCES)
     objective = Objective(
@@ -108,7 +133,9 @@ def _objective_and_decoder(settings: SSD) -> tuple[Objective, Decoder]:
         classification=softmax_cross_entropy,
         localisation=SmoothL1(),
     )
-    decoder = Decoder(coder, "softmax", settings.floor, candidates=400, iou=0.45, detections=200)
+    decoder = Decoder(
+        coder, "softmax", settings.floor, settings.candidates, settings.iou, settings.detections
+    )
     return objective, decoder
 
 
@@ -135,6 +162,17 @@ _SSD300 = SSD(300, VOC300, ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,)))
 _SSD512 = SSD(512, VOC512, ((2,), (2, 3), (2, 3), (2, 3), (2, 3), (2,), (2,)))
 _SSD320 = SSD(
     320, (0.06, 0.12, 0.24, 0.42, 0.6, 0.78, 0.96), ((2,), (2,), (2,), (2,), (2,), (2,)), least_negatives=4
+)
+_SSDLITE320 = SSD(
+    320,
+    (0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0),
+    ((2, 3),) * 6,
+    shapes_within_image=True,
+    least_negatives=4,
+    floor=0.001,
+    candidates=300,
+    iou=0.55,
+    detections=300,
 )
 # Section 3.1: SGD at 1e-3, momentum .9, decay 5e-4, batch 32, divided by ten at two thirds and five sixths.
 _SGD = TrainSettings(batch=32, epochs=120, schedule="steps", ema=0.999)
@@ -163,6 +201,16 @@ SSD512_VGG16 = replace(
     settings=_SSD512,
     build=_ssd512,
 )
+_ADAMW = TrainSettings(
+    batch=8,
+    epochs=60,
+    optimiser="adamw",
+    lr=1e-3,
+    weight_decay=0.02,
+    backbone_lr=0.3,
+    warmup=100,
+    ema=0.998,
+)
 SSD320_EFFICIENTNET_LITE0 = Recipe(
     "ssd320-efficientnet-lite0",
     "SSD at 320 px on EfficientNet-Lite0 with separable heads: small and quick on a CPU",
@@ -170,15 +218,16 @@ SSD320_EFFICIENTNET_LITE0 = Recipe(
     _SSD320,
     ssd_efficientnet_lite0,
     AUGMENT_LIGHT,
-    TrainSettings(
-        batch=8,
-        epochs=60,
-        optimiser="adamw",
-        lr=1e-3,
-        weight_decay=0.02,
-        backbone_lr=0.3,
-        warmup=100,
-        ema=0.998,
-    ),
+    _ADAMW,
     Pretrained(lite_weights.load, lite_weights.packaged, lite_weights.ORIGIN),
+)
+SSDLITE320_MOBILENET_V3_LARGE = Recipe(
+    "ssdlite320-mobilenet-v3-large",
+    "SSDLite at 320 px on MobileNet v3",
+    f"{_PAPER}; Sandler et al., MobileNetV2, CVPR 2018; Howard et al., Searching for MobileNetV3, ICCV 2019",
+    _SSDLITE320,
+    ssdlite_mobilenet_v3_large,
+    AUGMENT_LIGHT,
+    _ADAMW,
+    from_torchvision_classifier("mobilenet_v3_large", mobilenet_weights.load_trunk),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -43,7 +44,7 @@ def adopted(
     """
     if not ids:
         raise InputError(f"not torchvision's {origin}: no classification head", path=origin)
-    if _frozen(state):
+    if _frozen(state) and hasattr(settings, "norm_eps"):
         # As the files have it that were trained with frozen norms; it travels in the manifest.
         settings = replace(settings, norm_eps=0.0)
     model = assemble(recipe, tuple(f"class {i}" for i in ids), settings, ids)
@@ -59,3 +60,22 @@ def adopted(
 def _frozen(state: Mapping[str, Tensor]) -> bool:
     ends = {key.rsplit(".", 1)[-1] for key in state}
     return "running_var" in ends and "num_batches_tracked" not in ends
+
+
+def rename(state: Mapping[str, Tensor], patterns: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
+    """Tensors by new names.
+
+    Args:
+        state: tensors by the original's names.
+        patterns: beginnings of names as regular expressions, with what stands in their place; the first that fits
+            counts. What none fits keeps its name, for the strict copy to report.
+    """
+    renamed = {}
+    for key, value in state.items():
+        for pattern, name in patterns:
+            new, found = re.subn(f"^{pattern}", name, key)
+            if found:
+                key = new
+                break
+        renamed[key] = value
+    return renamed

@@ -10,17 +10,21 @@ from torch import Tensor, nn
 from boxwright.backbones.resnet import VARIANTS
 from boxwright.errors import InputError, near
 from boxwright.model import Model
-from boxwright.weights import resnet, torchvision_retinanet, torchvision_ssd
+from boxwright.weights import efficientnet, mobilenet, resnet, torchvision_retinanet, torchvision_ssd, vgg
 
 State = Mapping[str, Tensor]
 
 DETECTORS: dict[str, Callable[[State], Model]] = {
     "ssd300_vgg16": torchvision_ssd.ssd300_vgg16,
+    "ssdlite320_mobilenet_v3_large": torchvision_ssd.ssdlite320_mobilenet_v3_large,
     "retinanet_resnet50_fpn": torchvision_retinanet.retinanet_resnet50_fpn,
     "retinanet_resnet50_fpn_v2": torchvision_retinanet.retinanet_resnet50_fpn_v2,
 }
 CLASSIFIERS: dict[str, Callable[[State], nn.Module]] = {
     **{name: partial(resnet.classifier, name) for name in VARIANTS},
+    **{name: partial(mobilenet.classifier, name) for name in mobilenet.NAMES},
+    **{name: partial(efficientnet.classifier, name) for name in efficientnet.NAMES},
+    **{name: partial(vgg.classifier, name) for name in vgg.NAMES},
 }
 
 

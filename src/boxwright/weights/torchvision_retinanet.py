@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from boxwright.model import Model
 from boxwright.recipes import RECIPES
-from boxwright.weights.adopt import adopted
+from boxwright.weights.adopt import adopted, rename
 
 # Whole names of tensors, old -> new; everything that no line knows keeps its name, and then has no place.
 _NAMES = (
@@ -56,20 +55,8 @@ def _build(recipe: str, origin: str, state: Mapping[str, Tensor], **changes: str
         recipe,
         origin,
         settings,
-        rename(state),
+        rename(state, _NAMES),
         ids=range(columns),
         filter="bilinear",
         order="normalise-resize",
     )
-
-
-def rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Torchvision's names as ours."""
-    renamed = {}
-    for key, value in state.items():
-        for pattern, name in _NAMES:
-            key, found = re.subn(f"^{pattern}", name, key)
-            if found:
-                break
-        renamed[key] = value
-    return renamed

@@ -11,12 +11,15 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from boxwright.backbones.mobilenet_v3 import MobileNetV3
 from boxwright.backbones.vgg import VGG
 from boxwright.errors import InputError
 from boxwright.model import Model
 from boxwright.recipes import RECIPES, ssd
 from boxwright.weights import vgg as vgg_weights
-from boxwright.weights.adopt import adopted
+from boxwright.weights.adopt import adopted, rename
+from boxwright.weights.inverted import rename as rename_layers
+from boxwright.weights.inverted import rename_trunk
 
 
 def ssd300_vgg16(state: Mapping[str, Tensor]) -> Model:
@@ -75,6 +78,58 @@ def _ssd_names(state: Mapping[str, Tensor], per_cell: tuple[int, ...]) -> dict[s
             if key in renamed:
                 renamed[key] = background_last(renamed[key], shapes)
     return renamed
+
+
+# SSDLite cuts MobileNet v3 in two inside block 13; these are the same layers by the classifier's names, then the
+# extra layers and heads, whose activations are counted through in our names.
+_LITE = (
+    (r"backbone\.features\.0\.13\.(\d)\.", r"features.13.block.0.\1."),
+    (r"backbone\.features\.0\.", "features."),
+    (r"backbone\.features\.1\.0\.", "features.13.block."),
+    (r"backbone\.features\.1\.1\.", "features.14."),
+    (r"backbone\.features\.1\.2\.", "features.15."),
+    (r"backbone\.features\.1\.3\.", "features.16."),
+    *(
+        (rf"backbone\.extra\.(\d)\.{part}\.{i}\.", rf"neck.extras.\1.{3 * part + i}.")
+        for part in range(3)
+        for i in (0, 1)
+    ),
+    *(
+        (rf"head\.{theirs}_head\.module_list\.(\d)\.{old}\.", rf"head.{ours}.\1.{new}.")
+        for theirs, ours in (("classification", "scores"), ("regression", "offsets"))
+        for old, new in ((r"0\.0", 0), (r"0\.1", 1), ("1", 3))
+    ),
+)
+_LITE_SHAPES = 6
+
+
+def ssdlite320_mobilenet_v3_large(state: Mapping[str, Tensor]) -> Model:
+    """SSDLite; the file published for COCO has the reduced tail, one begun from ImageNet's weights has not."""
+    origin = "ssdlite320_mobilenet_v3_large"
+    bias, tail = (
+        state.get(key)
+        for key in ("head.classification_head.module_list.0.1.bias", "backbone.features.1.3.0.weight")
+    )
+    if bias is None or tail is None:
+        raise InputError(f"not torchvision's {origin}: no classification head", path=origin)
+    recipe = RECIPES["ssdlite320-mobilenet-v3-large"].settings
+    settings = replace(recipe, reduced_tail=len(tail) == 480, force="last", least_negatives=0)
+    trunk = MobileNetV3("large", ("expand6", "last"), reduced_tail=settings.reduced_tail)
+    layers = {name: f"backbone.{ours}" for name, ours in rename_trunk(trunk, "blocks").items()}
+    renamed = rename_layers(rename(state, _LITE), layers)
+    for level in range(len(settings.ratios)):
+        for key in (f"head.scores.{level}.3.{leaf}" for leaf in ("weight", "bias")):
+            if key in renamed:
+                renamed[key] = background_last(renamed[key], _LITE_SHAPES)
+    return adopted(
+        "ssdlite320-mobilenet-v3-large",
+        origin,
+        settings,
+        renamed,
+        ids=range(1, bias.numel() // _LITE_SHAPES),
+        filter="bilinear",
+        order="normalise-resize",
+    )
 
 
 def background_last(values: Tensor, shapes: int) -> Tensor:
