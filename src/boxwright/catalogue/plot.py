@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
 
 from boxwright.catalogue.entries import Entry
 from boxwright.errors import InputError
@@ -14,6 +19,7 @@ from boxwright.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.backend_bases import RendererBase
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
 
@@ -31,6 +37,8 @@ COLOURS = (
     "#98a90b",
 )
 MARKS = "os^Dv"
+RESIDUAL = ("ResNet", "wide ResNet", "ResNeXt", "Inception-ResNet")
+"""Drawn strongest: ResNet and its descendants."""
 REACH = (7.0, 13.0, 20.0, 29.0)
 """Distances in points at which a label may stand from its point, the nearest first."""
 SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8))
@@ -98,6 +106,8 @@ def compose(sheet: Figure, shown: Sequence[Point]) -> list[list[Annotation]]:
         color=INK,
         fontweight="bold",
     )
+    about = "Top-1: torchvision's first weights or the paper's, whichever is of one central crop (boxwright models)"
+    sheet.text(0.05, 0.915, about, fontsize=10, color=SOFT)
     handles, labels = left.get_legend_handles_labels()
     sheet.legend(handles, labels, loc="lower center", ncols=min(len(labels), 6), frameon=False)
     FigureCanvasAgg(sheet).draw()  # sizes of texts are known only then
@@ -107,86 +117,107 @@ def compose(sheet: Figure, shown: Sequence[Point]) -> list[list[Annotation]]:
     ]
 
 
-def short(name: str, family: str) -> str:
+def short(name: str) -> str:
     """A name without what the colour says already.
 
-    >>> short("resnet50", "ResNet"), short("resnext50-32x4d", "ResNeXt"), short("efficientnet-b0", "EfficientNet")
-    ('50', '50-32x4d', 'b0')
+    >>> short("resnet50"), short("wide-resnet50-2"), short("efficientnet-b0"), short("mobilenet-v3-large")
+    ('50', '50-2', 'b0', 'v3-large')
     """
-    bare = family.lower().replace(" v1", "").replace("pre-activation ", "preact-").replace(" ", "-")
-    return name.removeprefix(bare).removesuffix("-v1").strip("-") or name
+    return re.sub(r"^[a-z-]*?(?=(b|v|lite)?[0-9])", "", name)
 
 
 def _lines(axes: Axes, rows: Sequence[tuple[Point, float]], what: str) -> None:
-    for number, family in enumerate(dict.fromkeys(point.family for point, _ in rows)):
+    from matplotlib.ticker import FuncFormatter
+
+    for number, family in enumerate(_families(rows)):
         members = [(x, point.accuracy) for point, x in rows if point.family == family]
         axes.plot(
             [x for x, _ in members],
             [y for _, y in members],
             color=COLOURS[number % len(COLOURS)],
             marker=MARKS[number // len(COLOURS) % len(MARKS)],
-            markersize=5,
-            linewidth=1.4,
+            markersize=6 if family in RESIDUAL else 4.5,
+            linewidth=2.4 if family in RESIDUAL else 1.1,
             label=family,
         )
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel(what, color=SOFT)
     axes.grid(color=LINE, linewidth=0.8)
-    axes.tick_params(colors=SOFT)
+    axes.tick_params(which="both", colors=SOFT)
     axes.margins(0.06)
     for side in axes.spines.values():
         side.set_color(LINE)
 
 
 def _label(axes: Axes, rows: Sequence[tuple[Point, float]]) -> list[Annotation]:
-    """Each point's short name, where it lies on no other name, on no point and not outside the plot.
+    """Each point's short name where it lies on no other name, on no point or line, and not outside the plot.
 
-    A name goes to the nearest free place beside its point; the crowded ones choose first. One that finds no
-    place at all is left out, which the table makes up for.
+    A name goes to the nearest free place around its point, and over a line if there is none; the crowded ones
+    choose first. One that would lie on another is left out: the table has it.
     """
-    from matplotlib.transforms import Bbox
-
     sheet = axes.get_figure()
     assert sheet is not None
-    canvas = sheet.canvas.get_renderer()  # type: ignore[attr-defined]
+    canvas: RendererBase = sheet.canvas.get_renderer()  # type: ignore[attr-defined]
+    families = _families(rows)
     places = axes.transData.transform([(x, point.accuracy) for point, x in rows])
-    unit = sheet.dpi / 72
-    taken = [Bbox.from_bounds(x - 3 * unit, y - 3 * unit, 6 * unit, 6 * unit) for x, y in places]
-    families = list(dict.fromkeys(point.family for point, _ in rows))
-
-    def crowd(number: int) -> float:
-        distances = sorted(float(((places - places[number]) ** 2).sum(1)[k]) for k in range(len(rows)))
-        return sum(distances[1:4])
-
+    distances = np.sort(np.linalg.norm(places[:, None] - places[None], axis=-1), axis=1)
+    strokes = np.concatenate([_stroke(places, rows, family) for family in families])
+    # Boxes as (left, bottom, right, top) in pixels: points, then the names that have their place.
+    taken = np.concatenate((places - 3, places + 3), axis=1)
+    frame = axes.get_window_extent()
     made = []
-    for number in sorted(range(len(rows)), key=crowd):
+    for number in np.argsort(distances[:, 1:4].sum(1)).tolist():
         point, x = rows[number]
+        alone = sum(other.family == point.family for other, _ in rows) == 1
+        tried: list[tuple[int, Annotation, np.ndarray]] = []
         for reach, side in ((reach, side) for reach in REACH for side in SIDES):
             label = axes.annotate(
-                short(point.name, point.family),
+                point.name if alone else short(point.name),
                 (x, point.accuracy),
                 xytext=(side[0] * reach, side[1] * reach),
                 textcoords="offset points",
-                fontsize=8.5,
+                fontsize=9,
                 ha="left" if side[0] > 0 else "right" if side[0] < 0 else "center",
                 va="bottom" if side[1] > 0 else "top" if side[1] < 0 else "center",
                 color=COLOURS[families.index(point.family) % len(COLOURS)],
                 arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.5} if reach > REACH[1] else None,
             )
-            # The text alone: a leader line may pass over others.
             box = _text_box(label, canvas)
-            frame = axes.get_window_extent()
-            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-            if inside and not any(box.overlaps(other) for other in taken):
-                taken.append(box)
-                made.append(label)
-                break
-            label.remove()
+            inside = frame.contains(*box[:2]) and frame.contains(*box[2:])
+            if inside and not np.any((taken[:, :2] < box[2:]).all(1) & (taken[:, 2:] > box[:2]).all(1)):
+                crossed = int(((strokes > box[:2]) & (strokes < box[2:])).all(1).sum())
+                tried.append((crossed, label, box))
+                if not crossed:
+                    break
+            else:
+                label.remove()
+        if tried:
+            _, best, box = min(tried, key=lambda one: one[0])
+            for _, label, _ in tried:
+                if label is not best:
+                    label.remove()
+            taken = np.concatenate((taken, box[None]))
+            made.append(best)
     return made
 
 
-def _text_box(label: Annotation, canvas: object) -> object:
+def _families(rows: Sequence[tuple[Point, float]]) -> list[str]:
+    return list(dict.fromkeys(point.family for point, _ in rows))
+
+
+def _stroke(
+    places: Float[np.ndarray, "row 2"], rows: Sequence[tuple[Point, float]], family: str
+) -> Float[np.ndarray, "dot 2"]:
+    """Dots along a family's line."""
+    own = places[[point.family == family for point, _ in rows]]
+    steps = np.linspace(0, 1, 100)[:, None]
+    return np.concatenate([own, *(a + steps * (b - a) for a, b in pairwise(own))])
+
+
+def _text_box(label: Annotation, canvas: RendererBase) -> Float[np.ndarray, "4"]:
+    """(left, bottom, right, top) in pixels of the text alone: a leader line may pass over others."""
     from matplotlib.text import Text
 
     label.update_positions(canvas)
-    return Text.get_window_extent(label, canvas)
+    return np.array(Text.get_window_extent(label, canvas).extents)
