@@ -1,6 +1,7 @@
-"""EfficientNet-Lite (Tan and Le 2019; the Lite variants drop squeeze-and-excitation and swish).
+"""EfficientNet (Tan and Le 2019) and EfficientNet-Lite, which drops squeeze-and-excitation and swish.
 
-Padding is TensorFlow's SAME: at stride 2 an even map is padded after its last cell only, so that published
+B0 to B7 are padded symmetrically and normalised as in the weights that torchvision publishes. The Lite nets'
+padding is TensorFlow's SAME: at stride 2 an even map is padded after its last cell only, so that published
 weights give their published logits. It also moves where a cell looks, which the specs say.
 """
 
@@ -8,25 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from boxwright.backbones.layers import SameConv2d
-from boxwright.features import FeatureSpec, Step
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One row of the paper's table 1: inverted residuals that share kernel and width."""
-
-    expand: int
-    kernel: int
-    stride: int
-    channels: int
-    repeats: int
-
+from boxwright.backbones.inverted import InvertedResiduals, initialise
+from boxwright.backbones.inverted_plan import RELU6, Activation, Plan, Stage, rounded, rows
+from boxwright.backbones.layers import Norm, batch_norm
 
 STAGES = (
     Stage(1, 3, 1, 16, 1),
@@ -37,130 +28,121 @@ STAGES = (
     Stage(6, 5, 2, 192, 4),
     Stage(6, 3, 1, 320, 1),
 )
-LITE = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2), 3: (1.2, 1.4), 4: (1.4, 1.8)}
-"""Width and depth multipliers of Lite0 to Lite4; stem and head keep 32 and 1280 channels in all of them."""
+"""The paper's table 1, which is B0."""
 
-EPS = 1e-3
-HEAD = 1280
+B = {
+    0: (1.0, 1.0, 0.2),
+    1: (1.0, 1.1, 0.2),
+    2: (1.1, 1.2, 0.3),
+    3: (1.2, 1.4, 0.3),
+    4: (1.4, 1.8, 0.4),
+    5: (1.6, 2.2, 0.4),
+    6: (1.8, 2.6, 0.5),
+    7: (2.0, 3.1, 0.5),
+}
+"""Width and depth multipliers and dropout of B0 to B7; everything is scaled."""
 
+LITE = {0: (1.0, 1.0, 0.2), 1: (1.0, 1.1, 0.2), 2: (1.1, 1.2, 0.3), 3: (1.2, 1.4, 0.3), 4: (1.4, 1.8, 0.3)}
+"""The same of Lite0 to Lite4; stem and head keep 32 and 1280 channels, the first and last row their block."""
 
-class InvertedResidual(nn.Module):
-    """Expand by 1x1, filter depthwise, project by 1x1: Sandler et al. 2018, section 3."""
-
-    def __init__(self, channels: int, expand: int, kernel: int, stride: int, width: int) -> None:
-        super().__init__()
-        hidden = channels * expand
-        self.expand = _conv(channels, hidden, 1) if expand > 1 else nn.Identity()
-        self.depthwise = _conv(hidden, hidden, kernel, stride, groups=hidden)
-        self.project = nn.Sequential(
-            nn.Conv2d(hidden, width, 1, bias=False), nn.BatchNorm2d(width, eps=EPS, momentum=0.01)
-        )
-        self.residual = stride == 1 and channels == width
-
-    def forward(self, x: Float[Tensor, "batch channel height width"]) -> Tensor:
-        """Output of the block."""
-        y = self.project(self.depthwise(self.expand(x)))
-        return x + y if self.residual else y
+SWISH: Activation = partial(nn.SiLU, inplace=True)
+TENSORFLOW = batch_norm(eps=1e-3, momentum=0.01)
+TAPS = ("stage3", "stage5", "stage7")
 
 
-class EfficientNetLite(nn.Module):
-    """The trunk with its taps; `EfficientNetClassifier` puts ImageNet's head on it.
+class EfficientNet(InvertedResiduals):
+    """The trunk of B0 to B7; its taps are described at `InvertedResiduals`, rows are those of table 1.
 
-    A tap is "stage1" to "stage7", the output of that row of the table, or "expand4" and its like: the 1x1
-    expansion inside the first block of a row, which has six times the channels and the stride of the row before.
-    SSDLite reads it there (Sandler et al. 2018, section 6.2).
+    Args:
+        variant: 0 to 7.
+        taps: which activations `forward` returns.
+        norm: makes the normalisations; None for those of the published weights (B5 to B7 have TensorFlow's).
+        drop_path: stochastic depth (Huang et al. 2016), the rate of the whole net's last block; the rates grow
+            linearly to it. The paper has 0.2 (section 5.2).
+
+    >>> [(spec.channels, spec.stride) for spec in EfficientNet(0, ["stage3", "stage5", "last"]).specs]
+    [(40, 8), (112, 16), (1280, 32)]
+    """
+
+    def __init__(
+        self,
+        variant: int = 0,
+        taps: Sequence[str] = TAPS,
+        norm: Norm | None = None,
+        drop_path: float = 0.0,
+    ) -> None:
+        wide, deep, _ = B[variant]
+        stages = [replace(stage, repeats=math.ceil(stage.repeats * deep)) for stage in STAGES]
+        stem = rounded(32 * wide)
+        # The 1x1 convolution behind the rows has four times the channels of the last one.
+        last = 4 * rounded(STAGES[-1].channels * wide)
+        plan = Plan(stem, rows(stages, stem, wide, SWISH, squeeze=True), last, SWISH, (SWISH, nn.Sigmoid))
+        super().__init__(plan, taps, norm or (TENSORFLOW if variant >= 5 else nn.BatchNorm2d), drop_path)
+        initialise(self)
+
+
+class EfficientNetLite(InvertedResiduals):
+    """The trunk of Lite0 to Lite4; its taps are described at `InvertedResiduals`, rows are those of table 1.
 
     Args:
         variant: 0 to 4.
-        taps: which activations `forward` returns, in order of depth.
+        taps: which activations `forward` returns.
+        norm: makes the normalisations.
+        drop_path: as of `EfficientNet`.
     """
 
-    def __init__(self, variant: int = 0, taps: Sequence[str] = ("stage3", "stage5", "stage7")) -> None:
-        super().__init__()
-        wide, deep = LITE[variant]
-        self.taps = tuple(taps)
-        known = {f"{kind}{i}" for i in range(1, 8) for kind in ("stage", "expand")} - {"expand1"}
-        if unknown := set(self.taps) - known:
-            raise ValueError(f"no tap {sorted(unknown)}; there are {sorted(known)}")
-        last = len(STAGES) - 1
-        self.stem = _conv(3, 32, 3, 2)
-        rows: list[nn.Sequential] = []
-        specs: dict[str, FeatureSpec] = {}
-        spec = FeatureSpec(32, (Step(3, 2, "same"),))
-        for number, stage in enumerate(STAGES):
-            width = _round(stage.channels * wide)
-            repeats = stage.repeats if number in (0, last) else math.ceil(stage.repeats * deep)
-            blocks: list[nn.Module] = []
-            if stage.expand > 1:
-                specs[f"expand{number + 1}"] = spec.then(spec.channels * stage.expand)
-            for i in range(repeats):
-                stride = stage.stride if i == 0 else 1
-                blocks.append(InvertedResidual(spec.channels, stage.expand, stage.kernel, stride, width))
-                # SAME with stride 1 and an odd kernel is symmetric and moves nothing.
-                spec = spec.then(width, *([Step(stage.kernel, stride, "same")] if stride > 1 else []))
-            rows.append(nn.Sequential(*blocks))
-            specs[f"stage{number + 1}"] = spec
-        self.rows = nn.ModuleList(rows)
-        self.specs = tuple(specs[tap] for tap in self.taps)
-        self.last = spec
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
-        """The taps' activations, [batch, channel, row, column] each."""
-        taps, x = {}, self.stem(images)
-        for number, row in enumerate(self.rows, 1):
-            if f"expand{number}" in self.taps:
-                x, taps[f"expand{number}"] = self._open(row, x)
-            else:
-                x = row(x)
-            taps[f"stage{number}"] = x
-        return [taps[tap] for tap in self.taps]
-
-    @staticmethod
-    def _open(row: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Output of a row, and the expansion inside its first block."""
-        first, *rest = row.children()
-        assert isinstance(first, InvertedResidual)
-        wide = first.expand(x)
-        y = first.project(first.depthwise(wide))
-        x = x + y if first.residual else y
-        for block in rest:
-            x = block(x)
-        return x, wide
-
-    def stages(self) -> tuple[nn.Module, ...]:
-        """Stem and rows in order of depth, for freezing."""
-        return (self.stem, *self.rows)
+    def __init__(
+        self,
+        variant: int = 0,
+        taps: Sequence[str] = TAPS,
+        norm: Norm = TENSORFLOW,
+        drop_path: float = 0.0,
+    ) -> None:
+        wide, deep, _ = LITE[variant]
+        ends = (STAGES[0], STAGES[-1])
+        stages = [s if s in ends else replace(s, repeats=math.ceil(s.repeats * deep)) for s in STAGES]
+        plan = Plan(32, rows(stages, 32, wide, RELU6), 1280, RELU6, same=True)
+        super().__init__(plan, taps, norm, drop_path)
 
 
 class EfficientNetClassifier(nn.Module):
-    """EfficientNet-Lite with ImageNet's head: 1x1 to 1280 channels, mean over positions, one linear layer.
+    """A net of either kind with ImageNet's head: mean over positions, dropout, one linear layer.
 
     Args:
-        variant: 0 to 4.
+        variant: "b0" to "b7", or "lite0" to "lite4".
         classes: columns of the logits.
+        norm: as of `EfficientNet`; None for the published one.
+        drop_path: as of `EfficientNet`.
+
+    Raises:
+        ValueError: no such variant.
     """
 
-    def __init__(self, variant: int = 0, classes: int = 1000) -> None:
+    def __init__(
+        self, variant: str = "b0", classes: int = 1000, norm: Norm | None = None, drop_path: float = 0.2
+    ) -> None:
         super().__init__()
-        self.trunk = EfficientNetLite(variant, taps=("stage7",))
-        self.head = _conv(self.trunk.last.channels, HEAD, 1)
-        self.linear = nn.Linear(HEAD, classes)
+        if variant not in VARIANTS:
+            raise ValueError(f"no EfficientNet {variant}; there are {', '.join(VARIANTS)}")
+        number, taps = int(variant[-1]), ("last",)
+        self.trunk: EfficientNet | EfficientNetLite
+        if variant.startswith("lite"):
+            self.trunk = EfficientNetLite(number, taps, norm or TENSORFLOW, drop_path)
+            dropout = LITE[number][2]
+        else:
+            self.trunk = EfficientNet(number, taps, norm, drop_path)
+            dropout = B[number][2]
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(self.trunk.specs[-1].channels, classes)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch class"]:
         """Logits."""
         (features,) = self.trunk(images)
-        return self.linear(self.head(features).mean((2, 3)))
+        return self.linear(self.dropout(features.mean((2, 3))))
+
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The trunk's parts in order of depth, for freezing."""
+        return self.trunk.stages()
 
 
-def _conv(channels: int, width: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        SameConv2d(channels, width, kernel, stride, groups=groups, bias=False),
-        nn.BatchNorm2d(width, eps=EPS, momentum=0.01),
-        nn.ReLU6(inplace=True),
-    )
-
-
-def _round(channels: float) -> int:
-    """The nearest multiple of 8 that takes away no more than a tenth."""
-    rounded = max(8, int(channels + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * channels else rounded
+VARIANTS = (*(f"b{i}" for i in B), *(f"lite{i}" for i in LITE))

@@ -3,43 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from boxwright.backbones.resnet import initialise as initialise_normal
+from boxwright.backbones.resnet import known
 from boxwright.features import FeatureSpec, Step
 
 WIDTHS = (64, 128, 256, 512, 512)
 DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 """Convolutions in each block: the paper's columns A, B, D and E."""
 
-Tap = Literal["conv1", "conv2", "conv3", "conv4", "conv5", "fc7"]
+TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc7")
 
 
 class VGG(nn.Module):
-    """Blocks of 3x3 convolutions, halved between by pooling; a tap is the last activation of its block.
+    """Blocks of 3x3 convolutions, halved between by pooling; `VGGClassifier` puts ImageNet's head on them.
+
+    A tap is "conv1" to "conv5", the last activation of its block, or "fc7". Blocks behind the last tap are not
+    built.
 
     "fc7" is SSD's reading of the classifier's first two layers: pool5 becomes 3x3 of stride 1, fc6 a 3x3
     convolution with holes of 6 pixels, fc7 a 1x1 convolution; it keeps stride 16 where the classifier has 32.
 
     Args:
         depth: 11, 13, 16 or 19 layers with weights in the classifier.
-        taps: which activations `forward` returns, in order of depth.
+        taps: which activations `forward` returns.
         norm: batch normalisation after each convolution.
         ceil: odd maps are pooled to ceil(size / 2), as SSD's 75 x 75 to 38 x 38 needs.
+
+    Raises:
+        ValueError: no such tap.
     """
 
     def __init__(
-        self, depth: int = 16, taps: Sequence[Tap] = ("conv5",), norm: bool = False, ceil: bool = False
+        self, depth: int = 16, taps: Sequence[str] = ("conv5",), norm: bool = False, ceil: bool = False
     ) -> None:
         super().__init__()
-        self.taps, self.ceil = tuple(taps), ceil
+        self.taps, self.ceil = known(taps, TAPS), ceil
         channels = (3, *WIDTHS)
+        counts = DEPTHS[depth][: 1 + max(TAPS.index(tap) for tap in self.taps)]
         self.blocks = nn.ModuleList(
-            _block(channels[i], channels[i + 1], count, norm) for i, count in enumerate(DEPTHS[depth])
+            _block(channels[i], channels[i + 1], count, norm) for i, count in enumerate(counts)
         )
         self.atrous = _atrous(norm) if "fc7" in self.taps else None
         self.specs = tuple(self._spec(tap) for tap in self.taps)
@@ -63,6 +71,40 @@ class VGG(nn.Module):
         block = 5 if tap == "fc7" else int(tap.removeprefix("conv"))
         channels = 1024 if tap == "fc7" else WIDTHS[block - 1]
         return FeatureSpec(channels, (Step(2, 2, 0, self.ceil),) * (block - 1))
+
+
+class VGGClassifier(nn.Module):
+    """VGG with ImageNet's head: pool5 averaged to 7x7 cells, then fc6, fc7 and fc8, with dropout (section 3.1).
+
+    An image of 224 pixels has 7x7 cells already.
+
+    Args:
+        depth: as of `VGG`.
+        classes: columns of the logits.
+        norm: as of `VGG`.
+    """
+
+    def __init__(self, depth: int = 16, classes: int = 1000, norm: bool = False) -> None:
+        super().__init__()
+        self.trunk = VGG(depth, ("conv5",), norm)
+        self.fc6 = nn.Linear(WIDTHS[-1] * 7 * 7, 4096)
+        self.fc7 = nn.Linear(4096, 4096)
+        self.fc8 = nn.Linear(4096, classes)
+        self.dropout = nn.Dropout(0.5)
+        # The paper trains the deeper nets from the shallower; with these weights they learn by themselves.
+        initialise_normal(self.trunk)
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch class"]:
+        """Logits."""
+        (features,) = self.trunk(images)
+        x = F.adaptive_avg_pool2d(F.max_pool2d(features, 2), 7).flatten(1)
+        for layer in (self.fc6, self.fc7):
+            x = self.dropout(F.relu(layer(x), inplace=True))
+        return self.fc8(x)
+
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The trunk's parts in order of depth, for freezing."""
+        return self.trunk.stages()
 
 
 def _block(channels: int, width: int, count: int, norm: bool) -> nn.Sequential:

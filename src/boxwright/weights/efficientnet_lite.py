@@ -24,11 +24,7 @@ def packaged(variant: int = 0) -> Path | None:
 
 def rename(state: Mapping[str, Tensor], trunk: EfficientNetLite) -> dict[str, Tensor]:
     """Published names as `EfficientNetClassifier`'s: blocks are numbered through, ours stand in rows."""
-    places = [
-        f"trunk.rows.{row}.{i}"
-        for row, blocks in enumerate(trunk.rows)
-        for i, _ in enumerate(blocks.children())
-    ]
+    places = _places(trunk)
     parts = {
         "_expand_conv": "expand.0",
         "_bn0": "expand.1",
@@ -40,8 +36,8 @@ def rename(state: Mapping[str, Tensor], trunk: EfficientNetLite) -> dict[str, Te
     whole = {
         "_conv_stem": "trunk.stem.0",
         "_bn0": "trunk.stem.1",
-        "_conv_head": "head.0",
-        "_bn1": "head.1",
+        "_conv_head": "trunk.last.0",
+        "_bn1": "trunk.last.1",
         "_fc": "linear",
     }
     renamed = {}
@@ -50,7 +46,7 @@ def rename(state: Mapping[str, Tensor], trunk: EfficientNetLite) -> dict[str, Te
         if module.startswith("_blocks."):
             _, number, part = module.split(".")
             if int(number) < len(places) and part in parts:
-                module = f"{places[int(number)]}.{parts[part]}"
+                module = f"trunk.{places[int(number)]}.{parts[part]}"
         else:
             module = whole.get(module, module)
         renamed[f"{module}.{leaf}"] = value
@@ -59,16 +55,45 @@ def rename(state: Mapping[str, Tensor], trunk: EfficientNetLite) -> dict[str, Te
 
 def classifier(state: Mapping[str, Tensor], variant: int, origin: Path) -> EfficientNetClassifier:
     """The published classifier, in eval mode; its logits are the original's."""
-    net = EfficientNetClassifier(variant, classes=len(state["_fc.bias"]) if "_fc.bias" in state else 1000)
+    classes = len(state["_fc.bias"]) if "_fc.bias" in state else 1000
+    net = EfficientNetClassifier(f"lite{variant}", classes)
+    assert isinstance(net.trunk, EfficientNetLite)
     copy_strictly(net, rename(state, net.trunk), origin)
     return net.eval()
+
+
+def load_trunk(trunk: nn.Module, state: Mapping[str, Tensor], origin: Path) -> None:
+    """Copy a published classifier into a trunk, but for its head and what lies behind the trunk's last tap.
+
+    Raises:
+        InputError: tensors that are not this network's.
+    """
+    assert isinstance(trunk, EfficientNetLite)
+    behind = ("_fc.", *(("_conv_head.", "_bn1.") if trunk.last is None else ()))
+    built = len(_places(trunk))
+    own = {
+        key: value
+        for key, value in state.items()
+        if not key.startswith(behind) and not (key.startswith("_blocks.") and _number(key) >= built)
+    }
+    renamed = rename(own, trunk)
+    copy_strictly(trunk, {key.removeprefix("trunk."): value for key, value in renamed.items()}, origin)
 
 
 def load(net: nn.Module, state: Mapping[str, Tensor], origin: Path) -> str:
     """Start `net.backbone` from a published classifier; its head and last layer are not needed."""
     backbone = net.backbone
     assert isinstance(backbone, EfficientNetLite)
-    renamed = rename(state, backbone)
-    trunk = {key.removeprefix("trunk."): value for key, value in renamed.items() if key.startswith("trunk.")}
-    copy_strictly(backbone, trunk, origin)
+    load_trunk(backbone, state, origin)
     return f"EfficientNet-Lite from {origin.name}; neck and head start fresh"
+
+
+def _places(trunk: EfficientNetLite) -> list[str]:
+    """Our names of the blocks, in order of depth."""
+    return [
+        f"rows.{row}.{i}" for row, blocks in enumerate(trunk.rows) for i, _ in enumerate(blocks.children())
+    ]
+
+
+def _number(key: str) -> int:
+    return int(key.split(".")[1])

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
-from boxwright.backbones.vgg import VGG, subsample_classifier
-from boxwright.errors import InputError
+from boxwright.backbones.vgg import DEPTHS, VGG, VGGClassifier, subsample_classifier
+from boxwright.errors import InputError, near
 from boxwright.weights.read import copy_strictly
 
 ORIGIN = "a file with torchvision's names (features.0.weight ...), given as --weights FILE"
+
+NAMES = {f"vgg{depth}{end}": (depth, norm) for depth in DEPTHS for end, norm in (("", False), ("_bn", True))}
+"""Torchvision's builders: depth, and whether there are norms."""
+
+HEAD = "classifier."
+FC = [f"{HEAD}{layer}.{leaf}" for layer in (0, 3) for leaf in ("weight", "bias")]
 
 
 def packaged() -> Path | None:
@@ -31,28 +38,80 @@ def rename(backbone: VGG) -> dict[str, str]:
     return names
 
 
+def classifier(name: str, state: Mapping[str, Tensor]) -> VGGClassifier:
+    """The published classifier, in eval mode; its logits are the original's.
+
+    Args:
+        name: torchvision's builder, such as "vgg16_bn".
+        state: its tensors.
+
+    Raises:
+        InputError: no such name, or tensors that are not this network's.
+    """
+    if name not in NAMES:
+        raise InputError(f"no VGG is called {name!r}", hint=near(name, NAMES))
+    depth, norm = NAMES[name]
+    classes = len(state["classifier.6.bias"]) if "classifier.6.bias" in state else 1000
+    net = VGGClassifier(depth, classes, norm)
+    names = {theirs: f"trunk.{ours}" for theirs, ours in rename(net.trunk).items()}
+    for number, layer in ((0, "fc6"), (3, "fc7"), (6, "fc8")):
+        names |= {f"{HEAD}{number}.{leaf}": f"{layer}.{leaf}" for leaf in ("weight", "bias")}
+    renamed = {names.get(key, key): value for key, value in _counted(state).items()}
+    copy_strictly(net, renamed, name)
+    return net.eval()
+
+
+def load_trunk(trunk: nn.Module, state: Mapping[str, Tensor], origin: Path) -> None:
+    """Copy a published classifier into a trunk; its first two layers are subsampled where the trunk has "fc7".
+
+    Left out are the classifier's other layers and the blocks that the trunk has not. A state without the
+    classifier leaves "fc7" as it is.
+
+    Raises:
+        InputError: tensors that are not this network's.
+    """
+    assert isinstance(trunk, VGG)
+    names = rename(trunk)
+    deepest = max(_number(key) for key in names)
+    own = {
+        names.get(key, key).removeprefix("blocks."): value
+        for key, value in _counted(state).items()
+        if not key.startswith(HEAD) and not (key.startswith("features.") and _number(key) > deepest)
+    }
+    copy_strictly(trunk.blocks, own, origin)
+    if trunk.atrous is None or not _has_fc(state):
+        return
+    values = subsample_classifier(*(state[key] for key in FC))
+    convolutions = [layer for layer in trunk.atrous if isinstance(layer, nn.Conv2d)]
+    for layer, name in zip(convolutions, ("fc6", "fc7"), strict=True):
+        copy_strictly(layer, {leaf: values[f"{name}.{leaf}"] for leaf in ("weight", "bias")}, origin)
+
+
 def load(net: nn.Module, state: Mapping[str, Tensor], origin: Path) -> str:
     """Start `net.backbone` from a published VGG classifier, or from its convolutions alone."""
     backbone = net.backbone
     assert isinstance(backbone, VGG)
-    names = rename(backbone)
-    unknown = [key for key in state if key not in names and not key.startswith("classifier.")]
-    if unknown:
-        raise InputError(
-            f"has {unknown[0]}, which this VGG has not", path=origin, hint="check the model's name"
-        )
-    copy_strictly(
-        backbone.blocks,
-        {names[key].removeprefix("blocks."): value for key, value in state.items() if key in names},
-        origin,
-    )
+    load_trunk(backbone, state, origin)
     if backbone.atrous is None:
         return f"VGG from {origin.name}"
-    fc = [f"classifier.{layer}.{leaf}" for layer in (0, 3) for leaf in ("weight", "bias")]
-    if not all(key in state for key in fc):
+    if not _has_fc(state):
         return f"VGG's convolutions from {origin.name}, which has no fc6 and fc7: those start fresh"
-    values = subsample_classifier(*(state[key] for key in fc))
-    convolutions = [layer for layer in backbone.atrous if isinstance(layer, nn.Conv2d)]
-    for layer, name in zip(convolutions, ("fc6", "fc7"), strict=True):
-        copy_strictly(layer, {leaf: values[f"{name}.{leaf}"] for leaf in ("weight", "bias")}, origin)
     return f"VGG from {origin.name}, fc6 and fc7 subsampled"
+
+
+def _has_fc(state: Mapping[str, Tensor]) -> bool:
+    return all(key in state for key in FC)
+
+
+def _number(key: str) -> int:
+    return int(key.split(".")[1])
+
+
+def _counted(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state with the norms' counters.
+
+    The files published in 2017 are older than those counters. Their norms were not frozen, so eps stays.
+    """
+    layers = [key.removesuffix("running_var") for key in state if key.endswith("running_var")]
+    counters = {f"{layer}num_batches_tracked": torch.zeros((), dtype=torch.long) for layer in layers}
+    return {**counters, **state}
