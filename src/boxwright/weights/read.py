@@ -15,7 +15,10 @@ from boxwright.errors import InputError
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Named tensors of a `.safetensors` file or of a PyTorch file that holds nothing but tensors.
+    """Named tensors of a `.safetensors` file or of a PyTorch file that holds nothing but plain values.
+
+    A training program's checkpoint, in which they stand under "state_dict", "model" or "model_state_dict" beside
+    numbers, texts and other tensors, is opened up.
 
     Raises:
         InputError: missing, not such a file, or a pickle that would run code; nothing of it is run.
@@ -34,11 +37,36 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             path=path,
             hint="save its state_dict() as .safetensors",
         ) from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    tensors = _unwrapped(state)
+    if tensors is None:
         raise InputError(
             "holds more than named tensors", path=path, hint="save its state_dict() as .safetensors"
         )
-    return dict(state)
+    return tensors
+
+
+def _unwrapped(state: object) -> dict[str, Tensor] | None:
+    if not isinstance(state, Mapping) or not _plain(state):
+        return None
+    if _named_tensors(state):
+        return dict(state)
+    inner = (state.get(key) for key in ("state_dict", "model", "model_state_dict"))
+    return next(
+        (dict(value) for value in inner if isinstance(value, Mapping) and _named_tensors(value)), None
+    )
+
+
+def _named_tensors(state: Mapping[object, object]) -> bool:
+    return all(isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items())
+
+
+def _plain(value: object) -> bool:
+    """Tensors, numbers and texts, and what is made of them."""
+    if isinstance(value, Mapping):
+        return all(_plain(part) for part in (*value.keys(), *value.values()))
+    if isinstance(value, list | tuple):
+        return all(_plain(part) for part in value)
+    return value is None or isinstance(value, Tensor | int | float | str)
 
 
 def copy_strictly(module: nn.Module, state: Mapping[str, Tensor], origin: str | Path) -> None:
