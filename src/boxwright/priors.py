@@ -120,22 +120,33 @@ class GridPriors:
         for level, (rows, columns) in enumerate(grids):
             y = self._centres(level, rows, image[0], specs[level], sizes.device)
             x = self._centres(level, columns, image[1], specs[level], sizes.device)
-            half = torch.tensor(self.shapes[level], dtype=torch.float32, device=sizes.device) / 2
+            height, width = self._unit(image)
+            shapes = [(w / width, h / height) for w, h in self.shapes[level]]
+            half = 0.5 * torch.tensor(shapes, dtype=torch.float32, device=sizes.device)
             centres = torch.stack(torch.broadcast_tensors(x[None, :], y[:, None]), -1)[:, :, None]
-            boxes.append(torch.cat((centres - half, centres + half), -1).reshape(-1, 4))
+            corners = torch.cat((centres - half, centres + half), -1).reshape(-1, 4)
+            boxes.append(corners * torch.tensor([width, height] * 2, device=sizes.device))
             levels.append(torch.full((len(boxes[-1]),), level, device=sizes.device))
         laid = torch.cat(boxes)[None]
         counts = tuple(len(level) for level in levels)
         return Priors(laid, torch.cat(levels)[None], self._valid(laid, sizes), counts)
+
+    def _unit(self, image: tuple[int, int]) -> tuple[int, int]:
+        """What lengths are parts of until the end: the image, where SSD's code has it so, or pixels.
+
+        It matters by rounding alone, but two boxes that lie the same way about an object overlap it equally but
+        for rounding, and one of them is its best.
+        """
+        return image if self.placement in ("cell", "step") else (1, 1)
 
     def _centres(
         self, level: int, cells: int, size: int, spec: FeatureSpec, device: torch.device
     ) -> Float[Tensor, " cells"]:
         index = torch.arange(cells, dtype=torch.float32, device=device)
         if self.placement == "cell":
-            return (index + 0.5) * (size / cells)
+            return (index + 0.5) / cells
         if self.placement == "step":
-            return (index + 0.5) * self.steps[level]
+            return (index + 0.5) / (size / self.steps[level])
         if self.placement == "corner":
             return index * (size // cells)
         return spec.first_centre(size) + index * spec.stride

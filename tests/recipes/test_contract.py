@@ -155,3 +155,19 @@ def test_names_and_settings_fail_with_their_neighbours() -> None:
         create("ssd300-vgg16", classes=CLASSES, weights="imagenet")
     with pytest.raises(InputError, match="at least one class"):
         create("ssd300-vgg16", classes=(), weights=None)
+
+
+def test_ssd_without_holes_or_with_fewer_levels() -> None:
+    """The paper's ablations are settings; what lies where does not change by them."""
+    whole = fresh("ssd300-vgg16")
+    solid = create("ssd300-vgg16", classes=CLASSES, weights=None, settings={"atrous": False})
+    grids = [[spec.cells(300) for spec in model.net.neck.specs] for model in (whole, solid)]
+    assert grids == [[38, 19, 10, 5, 3, 1]] * 2
+    assert [spec.stride for spec in solid.net.neck.specs][:4] == [8, 16, 32, 64]
+    few = {"ratios": [[2], [2, 3], [2, 3]], "scales": [0.1, 0.3, 0.6, 0.9]}
+    three = create("ssd300-vgg16", classes=CLASSES, weights=None, settings=few)
+    assert len(three.net.neck.specs) == 3
+    with pytest.raises(InputError, match=r"model\.ratios has 1 levels"):
+        create(
+            "ssd300-vgg16", classes=CLASSES, weights=None, settings={"ratios": [[2]], "scales": [0.1, 0.9]}
+        )

@@ -34,22 +34,28 @@ class VGG(nn.Module):
         taps: which activations `forward` returns.
         norm: batch normalisation after each convolution.
         ceil: odd maps are pooled to ceil(size / 2), as SSD's 75 x 75 to 38 x 38 needs.
+        holes: "fc7" as SSD reads it; without, pool5 halves the map and fc6 has none, for an "fc7" of stride 32.
 
     Raises:
         ValueError: no such tap.
     """
 
     def __init__(
-        self, depth: int = 16, taps: Sequence[str] = ("conv5",), norm: bool = False, ceil: bool = False
+        self,
+        depth: int = 16,
+        taps: Sequence[str] = ("conv5",),
+        norm: bool = False,
+        ceil: bool = False,
+        holes: bool = True,
     ) -> None:
         super().__init__()
-        self.taps, self.ceil = known(taps, TAPS), ceil
+        self.taps, self.ceil, self.holes = known(taps, TAPS), ceil, holes
         channels = (3, *WIDTHS)
         counts = DEPTHS[depth][: 1 + max(TAPS.index(tap) for tap in self.taps)]
         self.blocks = nn.ModuleList(
             _block(channels[i], channels[i + 1], count, norm) for i, count in enumerate(counts)
         )
-        self.atrous = _atrous(norm) if "fc7" in self.taps else None
+        self.atrous = _atrous(norm, 6 if holes else 1) if "fc7" in self.taps else None
         self.specs = tuple(self._spec(tap) for tap in self.taps)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
@@ -60,7 +66,11 @@ class VGG(nn.Module):
                 x = F.max_pool2d(x, 2, ceil_mode=self.ceil)
             x = taps[f"conv{number}"] = block(x)
         if self.atrous is not None:
-            taps["fc7"] = self.atrous(F.max_pool2d(x, 3, stride=1, padding=1))
+            if self.holes:
+                x = F.max_pool2d(x, 3, stride=1, padding=1)
+            else:
+                x = F.max_pool2d(x, 2, ceil_mode=self.ceil)
+            taps["fc7"] = self.atrous(x)
         return [taps[tap] for tap in self.taps]
 
     def stages(self) -> tuple[nn.Module, ...]:
@@ -70,7 +80,8 @@ class VGG(nn.Module):
     def _spec(self, tap: str) -> FeatureSpec:
         block = 5 if tap == "fc7" else int(tap.removeprefix("conv"))
         channels = 1024 if tap == "fc7" else WIDTHS[block - 1]
-        return FeatureSpec(channels, (Step(2, 2, 0, self.ceil),) * (block - 1))
+        halvings = block if tap == "fc7" and not self.holes else block - 1
+        return FeatureSpec(channels, (Step(2, 2, 0, self.ceil),) * halvings)
 
 
 class VGGClassifier(nn.Module):
@@ -118,13 +129,13 @@ def _block(channels: int, width: int, count: int, norm: bool) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _atrous(norm: bool) -> nn.Sequential:
+def _atrous(norm: bool, rate: int) -> nn.Sequential:
     def normed(convolution: nn.Conv2d) -> list[nn.Module]:
         extra = [nn.BatchNorm2d(convolution.out_channels)] if norm else []
         return [convolution, *extra, nn.ReLU(inplace=True)]
 
     return nn.Sequential(
-        *normed(nn.Conv2d(512, 1024, 3, padding=6, dilation=6)), *normed(nn.Conv2d(1024, 1024, 1))
+        *normed(nn.Conv2d(512, 1024, 3, padding=rate, dilation=rate)), *normed(nn.Conv2d(1024, 1024, 1))
     )
 
 

@@ -17,6 +17,7 @@ from boxwright.boxes import DeltaCoder
 from boxwright.data.augment import AUGMENT_LIGHT, AUGMENT_SSD
 from boxwright.decode import Decoder
 from boxwright.detectors import OneStage
+from boxwright.errors import InputError
 from boxwright.heads.dense import PerLevelHead
 from boxwright.losses import SmoothL1, softmax_cross_entropy
 from boxwright.necks.ssd_extras import Extra, SSDExtras
@@ -45,7 +46,8 @@ class SSD:
     Attributes:
         size: the input is stretched to size x size.
         scales: sides of the square boxes as parts of `size`, by level, and one more.
-        ratios: further aspects a (and 1/a) by level; a level has 2 + 2 x len boxes a cell.
+        ratios: further aspects a (and 1/a) by level; a level has 2 + 2 x len boxes a cell. With fewer of them the
+            coarsest levels are left out.
         placement: where boxes are centred.
         steps: pixels a cell for placement "step".
         shapes_within_image: no box is wider or higher than the input (torchvision's way).
@@ -55,6 +57,8 @@ class SSD:
         candidates: the best of each class that reach suppression.
         iou: overlap above which the lesser box of a class goes.
         detections: boxes an image.
+        atrous: fc6 of VGG looks with holes at a map of stride 16 (section 3); without, fc6 and fc7 have stride 32,
+            and conv5 is one more level in front of them (the ablation of section 3.1, table 2).
         reduced_tail: MobileNet v3's last row and layer have half the channels (Howard et al. 2019, section 6.3).
     """
 
@@ -70,7 +74,22 @@ class SSD:
     candidates: int = 400
     iou: float = 0.45
     detections: int = 200
+    atrous: bool = True
     reduced_tail: bool = False
+
+    def extras(self, chain: tuple[Extra, ...], taps: int) -> tuple[Extra, ...]:
+        """As much of the chain of extra maps as there are levels for, behind the backbone's taps.
+
+        Raises:
+            InputError: fewer levels than taps, more than the chain has, or scales that do not fit.
+        """
+        levels = len(self.ratios)
+        if not taps <= levels <= taps + len(chain) or len(self.scales) != levels + 1:
+            raise InputError(
+                f"model.ratios has {levels} levels and model.scales {len(self.scales)} sides",
+                hint=f"give {taps} to {taps + len(chain)} levels, and one side more",
+            )
+        return chain[: levels - taps]
 
     def priors(self) -> GridPriors:
         """The default boxes: section 2.2."""
@@ -85,8 +104,12 @@ class SSD:
 
 def ssd_vgg16(classes: int, settings: SSD, *, extras: tuple[Extra, ...], norm: bool = False) -> Parts:
     """SSD on the atrous VGG-16: section 3, figure 2."""
-    backbone = vgg.VGG(16, taps=("conv4", "fc7"), norm=norm, ceil=True)
-    neck = SSDExtras(backbone.specs, extras, normalise_first=True)
+    taps = ("conv4", "fc7") if settings.atrous else ("conv4", "conv5", "fc7")
+    backbone = vgg.VGG(16, taps, norm=norm, ceil=True, holes=settings.atrous)
+    if not settings.atrous:
+        # fc7 has the stride of the first extra map, whose place it takes.
+        extras = extras[1:]
+    neck = SSDExtras(backbone.specs, settings.extras(extras, len(taps)), normalise_first=True)
     priors = settings.priors()
     head = PerLevelHead(neck.specs, priors.per_cell, classes + 1)
     net = OneStage(backbone, neck, head, priors)
@@ -102,7 +125,7 @@ def ssd_efficientnet_lite0(classes: int, settings: SSD) -> Parts:
     """
     backbone = EfficientNetLite(0, taps=("expand4", "expand6", "stage7"))
     chain = (Extra(128, 256), Extra(128, 256), Extra(64, 128, stride=1, padding=0))
-    neck = SSDExtras(backbone.specs, chain, separable=True)
+    neck = SSDExtras(backbone.specs, settings.extras(chain, 3), separable=True)
     priors = settings.priors()
     head = PerLevelHead(neck.specs, priors.per_cell, classes + 1, separable=True)
     net = OneStage(backbone, neck, head, priors)
@@ -115,7 +138,7 @@ def ssdlite_mobilenet_v3_large(classes: int, settings: SSD) -> Parts:
     norm = batch_norm(eps=1e-3, momentum=0.03)
     backbone = MobileNetV3("large", taps=("expand6", "last"), norm=norm, reduced_tail=settings.reduced_tail)
     chain = (Extra(256, 512), Extra(128, 256), Extra(128, 256), Extra(64, 128))
-    neck = SSDExtras(backbone.specs, chain, separable=True, norm=norm)
+    neck = SSDExtras(backbone.specs, settings.extras(chain, 2), separable=True, norm=norm)
     priors = settings.priors()
     head = PerLevelHead(neck.specs, priors.per_cell, classes + 1, separable=True, norm=norm)
     net = OneStage(backbone, neck, head, priors)
