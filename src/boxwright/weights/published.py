@@ -1,8 +1,8 @@
 """The files that torchvision publishes: where they are, and how good they were found.
 
-Every line was read in torchvision's own source (pytorch/vision, torchvision/models): the file's
-name, which ends in the first eight digits of its sha256, and the accuracy that stands beside it. EfficientNet's
-are the names since pull request 8036; the older ones carry digests that their files do not have.
+Names and accuracies are those of torchvision's source (pytorch/vision, torchvision/models); a name ends in the
+first eight digits of the file's sha256. EfficientNet's are the names since pull request 8036: the older ones
+carry digests that their files do not have.
 """
 
 from __future__ import annotations
@@ -61,83 +61,75 @@ class Published:
         return f"{(base or os.environ.get('BOXWRIGHT_WEIGHTS_URL') or BASE).rstrip('/')}/{self.file}"
 
 
-def _classifiers(source: str, *rows: tuple[str, str, float]) -> tuple[Published, ...]:
+def _classifiers(source: str, *rows: tuple[str, str, str, float]) -> tuple[Published, ...]:
+    path = f"torchvision/models/{source}.py"
     return tuple(
-        Published(
-            network,
-            f"IMAGENET1K_V{1 + sum(network == before for before, _, _ in rows[:i])}",
-            f"{file}.pth",
-            "classify",
-            metric,
-            f"torchvision/models/{source}.py",
-        )
-        for i, (network, file, metric) in enumerate(rows)
+        Published(network, f"IMAGENET1K_{version}", f"{file}.pth", "classify", metric, path)
+        for network, version, file, metric in rows
     )
 
 
 def _detectors(source: str, *rows: tuple[str, str, float]) -> tuple[Published, ...]:
+    path = f"torchvision/models/detection/{source}.py"
     return tuple(
-        Published(
-            network, "COCO_V1", f"{file}.pth", "detect", metric, f"torchvision/models/detection/{source}.py"
-        )
-        for network, file, metric in rows
+        Published(network, "COCO_V1", f"{file}.pth", "detect", metric, path) for network, file, metric in rows
     )
 
 
 PUBLISHED: tuple[Published, ...] = (
     *_classifiers(
         "vgg",
-        ("vgg11", "vgg11-8a719046", 69.020),
-        ("vgg11_bn", "vgg11_bn-6002323d", 70.370),
-        ("vgg13", "vgg13-19584684", 69.928),
-        ("vgg13_bn", "vgg13_bn-abd245e5", 71.586),
-        ("vgg16", "vgg16-397923af", 71.592),
-        ("vgg16_bn", "vgg16_bn-6c64b313", 73.360),
-        ("vgg19", "vgg19-dcbb9e9d", 72.376),
-        ("vgg19_bn", "vgg19_bn-c79401a0", 74.218),
+        ("vgg11", "V1", "vgg11-8a719046", 69.020),
+        ("vgg11_bn", "V1", "vgg11_bn-6002323d", 70.370),
+        ("vgg13", "V1", "vgg13-19584684", 69.928),
+        ("vgg13_bn", "V1", "vgg13_bn-abd245e5", 71.586),
+        ("vgg16", "V1", "vgg16-397923af", 71.592),
+        ("vgg16_bn", "V1", "vgg16_bn-6c64b313", 73.360),
+        ("vgg19", "V1", "vgg19-dcbb9e9d", 72.376),
+        ("vgg19_bn", "V1", "vgg19_bn-c79401a0", 74.218),
     ),
     *_classifiers(
         "resnet",
-        ("resnet18", "resnet18-f37072fd", 69.758),
-        ("resnet34", "resnet34-b627a593", 73.314),
-        ("resnet50", "resnet50-0676ba61", 76.130),
-        ("resnet50", "resnet50-11ad3fa6", 80.858),
-        ("resnet101", "resnet101-63fe2227", 77.374),
-        ("resnet101", "resnet101-cd907fc2", 81.886),
-        ("resnet152", "resnet152-394f9c45", 78.312),
-        ("resnet152", "resnet152-f82ba261", 82.284),
-        ("resnext50_32x4d", "resnext50_32x4d-7cdf4587", 77.618),
-        ("resnext50_32x4d", "resnext50_32x4d-1a0047aa", 81.198),
-        ("resnext101_32x8d", "resnext101_32x8d-8ba56ff5", 79.312),
-        ("resnext101_32x8d", "resnext101_32x8d-110c445d", 82.834),
-        ("resnext101_64x4d", "resnext101_64x4d-173b62eb", 83.246),
-        ("wide_resnet50_2", "wide_resnet50_2-95faca4d", 78.468),
-        ("wide_resnet50_2", "wide_resnet50_2-9ba9bcbe", 81.602),
-        ("wide_resnet101_2", "wide_resnet101_2-32ee1156", 78.848),
-        ("wide_resnet101_2", "wide_resnet101_2-d733dc28", 82.510),
+        ("resnet18", "V1", "resnet18-f37072fd", 69.758),
+        ("resnet34", "V1", "resnet34-b627a593", 73.314),
+        ("resnet50", "V1", "resnet50-0676ba61", 76.130),
+        ("resnet50", "V2", "resnet50-11ad3fa6", 80.858),
+        ("resnet101", "V1", "resnet101-63fe2227", 77.374),
+        ("resnet101", "V2", "resnet101-cd907fc2", 81.886),
+        ("resnet152", "V1", "resnet152-394f9c45", 78.312),
+        ("resnet152", "V2", "resnet152-f82ba261", 82.284),
+        ("resnext50_32x4d", "V1", "resnext50_32x4d-7cdf4587", 77.618),
+        ("resnext50_32x4d", "V2", "resnext50_32x4d-1a0047aa", 81.198),
+        ("resnext101_32x8d", "V1", "resnext101_32x8d-8ba56ff5", 79.312),
+        ("resnext101_32x8d", "V2", "resnext101_32x8d-110c445d", 82.834),
+        ("resnext101_64x4d", "V1", "resnext101_64x4d-173b62eb", 83.246),
+        ("wide_resnet50_2", "V1", "wide_resnet50_2-95faca4d", 78.468),
+        ("wide_resnet50_2", "V2", "wide_resnet50_2-9ba9bcbe", 81.602),
+        ("wide_resnet101_2", "V1", "wide_resnet101_2-32ee1156", 78.848),
+        ("wide_resnet101_2", "V2", "wide_resnet101_2-d733dc28", 82.510),
     ),
     *_classifiers(
         "mobilenetv2",
-        ("mobilenet_v2", "mobilenet_v2-b0353104", 71.878),
-        ("mobilenet_v2", "mobilenet_v2-7ebf99e0", 72.154),
+        ("mobilenet_v2", "V1", "mobilenet_v2-b0353104", 71.878),
+        ("mobilenet_v2", "V2", "mobilenet_v2-7ebf99e0", 72.154),
     ),
     *_classifiers(
         "mobilenetv3",
-        ("mobilenet_v3_large", "mobilenet_v3_large-8738ca79", 74.042),
-        ("mobilenet_v3_large", "mobilenet_v3_large-5c1a4163", 75.274),
-        ("mobilenet_v3_small", "mobilenet_v3_small-047dcff4", 67.668),
+        ("mobilenet_v3_large", "V1", "mobilenet_v3_large-8738ca79", 74.042),
+        ("mobilenet_v3_large", "V2", "mobilenet_v3_large-5c1a4163", 75.274),
+        ("mobilenet_v3_small", "V1", "mobilenet_v3_small-047dcff4", 67.668),
     ),
     *_classifiers(
         "efficientnet",
-        ("efficientnet_b0", "efficientnet_b0_rwightman-7f5810bc", 77.692),
-        ("efficientnet_b1", "efficientnet_b1_rwightman-bac287d4", 78.642),
-        ("efficientnet_b1", "efficientnet_b1-c27df63c", 79.838),
-        ("efficientnet_b2", "efficientnet_b2_rwightman-c35c1473", 80.608),
-        ("efficientnet_b3", "efficientnet_b3_rwightman-b3899882", 82.008),
-        ("efficientnet_b4", "efficientnet_b4_rwightman-23ab8bcd", 83.384),
-        ("efficientnet_b5", "efficientnet_b5_lukemelas-1a07897c", 83.444),
-        ("efficientnet_b6", "efficientnet_b6_lukemelas-24a108a5", 84.008),
-        ("efficientnet_b7", "efficientnet_b7_lukemelas-c5b4e57e", 84.122),
+        ("efficientnet_b0", "V1", "efficientnet_b0_rwightman-7f5810bc", 77.692),
+        ("efficientnet_b1", "V1", "efficientnet_b1_rwightman-bac287d4", 78.642),
+        ("efficientnet_b1", "V2", "efficientnet_b1-c27df63c", 79.838),
+        ("efficientnet_b2", "V1", "efficientnet_b2_rwightman-c35c1473", 80.608),
+        ("efficientnet_b3", "V1", "efficientnet_b3_rwightman-b3899882", 82.008),
+        ("efficientnet_b4", "V1", "efficientnet_b4_rwightman-23ab8bcd", 83.384),
+        ("efficientnet_b5", "V1", "efficientnet_b5_lukemelas-1a07897c", 83.444),
+        ("efficientnet_b6", "V1", "efficientnet_b6_lukemelas-24a108a5", 84.008),
+        ("efficientnet_b7", "V1", "efficientnet_b7_lukemelas-c5b4e57e", 84.122),
     ),
     *_detectors("ssd", ("ssd300_vgg16", "ssd300_vgg16_coco-b556d3b4", 25.1)),
     *_detectors(
@@ -176,5 +168,5 @@ def find(name: str) -> Published:
         first = entry.weights == _FIRST[entry.task]
         if wanted == entry.name.lower() or (first and wanted == entry.network):
             return entry
-    names = {entry.name for entry in PUBLISHED} if "." in name else {entry.network for entry in PUBLISHED}
-    raise InputError(f"no published weights are called {name!r}", hint=near(name, names))
+    names = {entry.name.lower() if "." in name else entry.network for entry in PUBLISHED}
+    raise InputError(f"no published weights are called {name!r}", hint=near(wanted, names))
