@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -77,5 +76,5 @@ def copy_trunk(trunk: InvertedResiduals, state: Mapping[str, Tensor], naming: Na
 
 
 def _place(key: str) -> tuple[int, ...]:
-    """Where a layer stands in the net: (row, block), or (block,)."""
-    return tuple(int(part) for part in takewhile(str.isdigit, key.split(".")[1:]))
+    """Where a layer stands in the net: the numbers in its name, the outermost first."""
+    return tuple(int(part) for part in key.split(".") if part.isdigit())
