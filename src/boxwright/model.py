@@ -20,9 +20,9 @@ from boxwright.modelfile import ModelFile, write_model
 from boxwright.objective import Objective
 from boxwright.predict import Found, Predictor
 from boxwright.preprocess import Preprocess
-from boxwright.recipes import Parts, find
+from boxwright.recipes import Parts, Recipe, find
 from boxwright.results import Result
-from boxwright.weights.read import copy_strictly, read_state_dict
+from boxwright.weights.read import copy_fitting, copy_strictly, read_state_dict
 
 if TYPE_CHECKING:
     from boxwright.evaluate import Report
@@ -134,31 +134,57 @@ def create(
     Args:
         name: such as "ssd320-efficientnet-lite0".
         classes: names, in order.
-        weights: where the backbone starts: "auto" (the installed weights package, else fresh, and one line that
-            says so), "imagenet" (the same, but an error where there is none), a file, or None for fresh weights.
+        weights: where it starts: "auto" (the installed weights package, else fresh, and one line that says so),
+            "imagenet" (the same, or else torchvision's file is downloaded), "coco" (torchvision's detector is
+            downloaded), a file for the backbone, or None for fresh weights.
         settings: changed settings of the recipe, by field.
         ids: the data set's own class ids; 0, 1, 2, ... if not given.
-        say: receives the line that tells where the weights came from.
+        say: receives the line that tells where the weights came from, and the progress of a download.
 
     Raises:
-        InputError: unknown name or setting, no weights where some were asked for, weights of another network.
+        InputError: unknown name or setting, no weights where some were asked for, weights of another network, or
+            a download that fails.
     """
     recipe = find(name)
     model = assemble(name, tuple(classes), changed_settings(recipe.settings, settings or {}), ids)
     if weights is None:
         return model
-    if weights in ("auto", "imagenet"):
-        file = recipe.pretrained.packaged()
-        if file is None and weights == "imagenet":
-            raise InputError(f"no ImageNet weights for {name} are installed", hint=recipe.pretrained.origin or "--weights none")
-        if file is None:
-            origin = recipe.pretrained.origin
-            say(f"{name} starts from fresh weights" + (f"; ImageNet's come by: {origin}" if origin else ""))
-            return model
-    else:
-        file = Path(weights)
+    if weights == "coco":
+        say(_from_coco(model, recipe, say))
+        return model
+    file = Path(weights) if weights not in ("auto", "imagenet") else recipe.pretrained.packaged()
+    if file is None and weights == "imagenet":
+        file = _downloaded(recipe.pretrained.published, recipe, say)
+    if file is None:
+        origin = recipe.pretrained.origin
+        say(f"{name} starts from fresh weights" + (f"; ImageNet's come by: {origin}" if origin else ""))
+        return model
     say(recipe.pretrained.load(model.net, read_state_dict(file), file))
     return model
+
+
+def _downloaded(network: str | None, recipe: Recipe, say: Any) -> Path:
+    """The file that torchvision publishes of `network`, from the cache or the network."""
+    from boxwright.weights import download, published
+
+    if network is None:
+        raise InputError(
+            f"no such weights for {recipe.name} are published that are known here",
+            hint="see boxwright models",
+        )
+    return download.fetch(published.find(network).url(), say=say)
+
+
+def _from_coco(model: Model, recipe: Recipe, say: Any) -> str:
+    """Start a detector from torchvision's, all but what belongs to other classes or other settings."""
+    from boxwright.weights import from_torchvision
+
+    file = _downloaded(recipe.coco, recipe, say)
+    assert recipe.coco is not None
+    original = from_torchvision(recipe.coco, read_state_dict(file))
+    assert isinstance(original, Model)
+    fresh = copy_fitting(model.net, original.net.state_dict())
+    return f"{recipe.coco} from {file.name}; {len(fresh)} tensors start fresh: other classes or settings"
 
 
 def assemble(name: str, classes: tuple[str, ...], settings: Any, ids: Sequence[int] | None = None) -> Model:

@@ -151,8 +151,8 @@ def test_names_and_settings_fail_with_their_neighbours() -> None:
         create("ssd300-vgg16", classes=CLASSES, weights=None, settings={"scale": 1})
     with pytest.raises(InputError, match="no such weights file"):
         create("ssd300-vgg16", classes=CLASSES, weights="nowhere.pth")
-    with pytest.raises(InputError, match="no ImageNet weights"):
-        create("ssd300-vgg16", classes=CLASSES, weights="imagenet")
+    with pytest.raises(InputError, match="no such weights for ssd512-vgg16"):
+        create("ssd512-vgg16", classes=CLASSES, weights="coco")
     with pytest.raises(InputError, match="at least one class"):
         create("ssd300-vgg16", classes=(), weights=None)
 

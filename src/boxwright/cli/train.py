@@ -29,7 +29,10 @@ def command(
     ] = None,
     weights: Annotated[
         str,
-        typer.Option(help="Where to start: auto, imagenet, none, a weights file, or a trained model's file."),
+        typer.Option(
+            help="Where to start: auto, imagenet or coco (both downloaded where not installed), none, a weights "
+            "file, or a trained model's file."
+        ),
     ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[
@@ -182,7 +185,7 @@ def is_checkpoint(weights: str) -> bool:
     """Whether the weights are those of a whole model that boxwright wrote, not of a backbone."""
     from boxwright.training.transfer import is_model_file
 
-    return weights not in ("auto", "imagenet", "none") and is_model_file(Path(weights))
+    return weights not in ("auto", "imagenet", "coco", "none") and is_model_file(Path(weights))
 
 
 def suggest(

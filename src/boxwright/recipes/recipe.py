@@ -95,6 +95,7 @@ class Recipe:
         train: optimiser and schedule.
         pretrained: where the backbone can start from.
         task: whether it finds boxes or labels whole images.
+        coco: the name of torchvision's detector whose file can be downloaded to start from, or None.
     """
 
     name: str
@@ -106,3 +107,4 @@ class Recipe:
     train: TrainSettings
     pretrained: Pretrained
     task: Literal["detect", "classify"] = "detect"
+    coco: str | None = None

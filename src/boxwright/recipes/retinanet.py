@@ -212,7 +212,9 @@ def _on_resnet(name: str, variant: str, what: str) -> Recipe:
 
 
 RETINANET_RESNET18 = _on_resnet("retinanet-resnet18-fpn", "resnet18", "ResNet-18")
-RETINANET_RESNET50 = _on_resnet("retinanet-resnet50-fpn", "resnet50", "ResNet-50")
+RETINANET_RESNET50 = replace(
+    _on_resnet("retinanet-resnet50-fpn", "resnet50", "ResNet-50"), coco="retinanet_resnet50_fpn"
+)
 RETINANET_RESNET101 = _on_resnet("retinanet-resnet101-fpn", "resnet101", "ResNet-101")
 RETINANET_RESNEXT50 = _on_resnet("retinanet-resnext50-fpn", "resnext50_32x4d", "ResNeXt-50 32x4d")
 RETINANET_RESNET50_V2 = replace(
@@ -221,6 +223,7 @@ RETINANET_RESNET50_V2 = replace(
     summary="RetinaNet on ResNet-50 with group norms and the generalised IoU as box loss",
     source=f"{_PAPER}; Zhang et al., ATSS, CVPR 2020 (improvements); Rezatofighi et al., GIoU, CVPR 2019",
     settings=RetinaNet(norm="group", localisation="giou"),
+    coco="retinanet_resnet50_fpn_v2",
 )
 
 _SMALL = RetinaNet(

@@ -199,7 +199,7 @@ _SSDLITE320 = SSD(
 )
 # Section 3.1: SGD at 1e-3, momentum .9, decay 5e-4, batch 32, divided by ten at two thirds and five sixths.
 _SGD = TrainSettings(batch=32, epochs=120, schedule="steps", ema=0.999)
-_VGG = Pretrained(vgg_weights.load, vgg_weights.packaged, vgg_weights.ORIGIN)
+_VGG = Pretrained(vgg_weights.load, vgg_weights.packaged, vgg_weights.ORIGIN, "vgg16")
 
 SSD300_VGG16 = Recipe(
     "ssd300-vgg16",
@@ -210,12 +210,15 @@ SSD300_VGG16 = Recipe(
     AUGMENT_SSD,
     _SGD,
     _VGG,
+    coco="ssd300_vgg16",
 )
 SSD300_VGG16_BN = replace(
     SSD300_VGG16,
     name="ssd300-vgg16-bn",
     summary="SSD at 300 px on VGG-16 with batch normalisation",
     build=_ssd300_bn,
+    pretrained=replace(_VGG, published="vgg16_bn"),
+    coco=None,
 )
 SSD512_VGG16 = replace(
     SSD300_VGG16,
@@ -223,6 +226,7 @@ SSD512_VGG16 = replace(
     summary="SSD at 512 px on VGG-16, 24564 default boxes",
     settings=_SSD512,
     build=_ssd512,
+    coco=None,
 )
 _ADAMW = TrainSettings(
     batch=8,
@@ -253,4 +257,5 @@ SSDLITE320_MOBILENET_V3_LARGE = Recipe(
     AUGMENT_LIGHT,
     _ADAMW,
     from_torchvision_classifier("mobilenet_v3_large", mobilenet_weights.load_trunk),
+    coco="ssdlite320_mobilenet_v3_large",
 )

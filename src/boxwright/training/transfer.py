@@ -11,6 +11,7 @@ from boxwright.manifest import KEY
 from boxwright.model import Model
 from boxwright.modelfile import read_model
 from boxwright.training.state import PREFIX
+from boxwright.weights.read import copy_fitting
 
 
 def is_model_file(path: Path) -> bool:
@@ -37,17 +38,10 @@ def start_from(model: Model, path: Path) -> str:
         raise InputError(
             f"holds a {file.manifest.recipe}", path=path, hint=f"train with --model {file.manifest.recipe}"
         )
-    state = model.net.state_dict()
     same_classes = file.manifest.classes == model.manifest.classes
-    fresh = []
-    with torch.no_grad():
-        for name, value in state.items():
-            given = file.tensors.get(name)
-            if given is None or given.shape != tuple(value.shape):
-                fresh.append(name)
-            else:
-                value.copy_(torch.from_numpy(given))
-    unknown = [name for name in file.tensors if name not in state and not name.startswith(PREFIX)]
+    fresh = copy_fitting(model.net, {name: torch.from_numpy(array) for name, array in file.tensors.items()})
+    own = model.net.state_dict()
+    unknown = [name for name in file.tensors if name not in own and not name.startswith(PREFIX)]
     if same_classes and (fresh or unknown):
         raise InputError(
             f"does not fit ({len(fresh)} tensors missing or of another shape)",

@@ -93,6 +93,19 @@ def copy_strictly(module: nn.Module, state: Mapping[str, Tensor], origin: str | 
     module.load_state_dict(dict(state))
 
 
+@torch.no_grad()
+def copy_fitting(module: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+    """Copy every tensor of the same name and shape; returns the names of those that keep their fresh values."""
+    fresh = []
+    for name, value in module.state_dict().items():
+        given = state.get(name)
+        if given is None or given.shape != value.shape:
+            fresh.append(name)
+        else:
+            value.copy_(given)
+    return fresh
+
+
 def frozen_norms(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Let `module` normalise as `state` was trained to, and return `state` as its strict copy wants it.
 

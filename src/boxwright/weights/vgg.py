@@ -12,7 +12,7 @@ from boxwright.backbones.vgg import DEPTHS, VGG, VGGClassifier, subsample_classi
 from boxwright.errors import InputError, near
 from boxwright.weights.read import copy_strictly
 
-ORIGIN = "a file with torchvision's names (features.0.weight ...), given as --weights FILE"
+ORIGIN = "--weights imagenet, or a file with torchvision's names (features.0.weight ...) as --weights FILE"
 
 NAMES = {f"vgg{depth}{end}": (depth, norm) for depth in DEPTHS for end, norm in (("", False), ("_bn", True))}
 """Torchvision's builders: depth, and whether there are norms."""
