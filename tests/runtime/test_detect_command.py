@@ -190,6 +190,17 @@ def test_a_wrong_model_is_named(
     assert stop.value.code == 2 and says in capsys.readouterr().err
 
 
+def test_the_first_word_is_a_model_or_a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from boxwright.cli.detect import DEFAULT, model_and_sources
+
+    monkeypatch.chdir(tmp_path)
+    Path("pictures").mkdir()
+    for arguments in (["a.jpg"], ["pictures"], ["-"], ["*.png"], ["more/pictures"]):
+        assert model_and_sources(arguments) == (DEFAULT, arguments)
+    for model in ("x.onnx", "run/best.safetensors", "everyday", "misspelt"):
+        assert model_and_sources([model, "a.jpg", "b.jpg"]) == (model, ["a.jpg", "b.jpg"])
+
+
 def test_memory_is_flat(exported: Path, tmp_path: Path) -> None:
     """A list of one large picture, short and long: the peak of memory is the same."""
     import subprocess

@@ -8,14 +8,18 @@ from typing import Annotated
 import typer
 
 
+MODELS = (".safetensors", ".onnx", ".xml")
+DEFAULT = "everyday"
+
+
 def command(
-    model: Annotated[
-        str,
-        typer.Argument(help="A .safetensors checkpoint, an exported .onnx, or a packaged name: blood-cells."),
-    ],
-    source: Annotated[
+    arguments: Annotated[
         list[str],
-        typer.Argument(help="Files, folders, patterns, videos; - reads a list from standard input."),
+        typer.Argument(
+            metavar="[MODEL] SOURCE...",
+            help="A .safetensors checkpoint, an exported .onnx or a packaged name (everyday, blood-cells), everyday "
+            "if left out; then files, folders, patterns, videos; - reads a list from standard input.",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the pictures with boxes.")] = Path("runs/detect"),
     score: Annotated[
@@ -35,6 +39,8 @@ def command(
 
     **Examples**
 
+    `boxwright detect photo.jpg`  people, animals, vehicles, furniture, by the packaged model `everyday`
+
     `boxwright detect runs/cells/best.safetensors photo.jpg`
 
     `boxwright detect blood-cells slides/ --csv cells.csv --no-images`
@@ -53,6 +59,7 @@ def command(
     from boxwright.runtime.sources import Item, Sources
 
     # A packaged model is opened as a graph: it needs no torch, starts at once and is the faster one on a CPU.
+    model, source = model_and_sources(arguments)
     predictor = load(model, engine="onnx").predictor()
     sources = Sources(source, sys.stdin, without=out)
     waiting: deque[Item] = deque()
@@ -96,3 +103,19 @@ def command(
     if not done:
         say("boxwright: nothing to detect on; name files, folders or patterns")
         raise typer.Exit(2)
+
+
+def model_and_sources(arguments: list[str]) -> tuple[str, list[str]]:
+    """The model that comes first, or else the packaged one, and what to detect on.
+
+    >>> model_and_sources(["photo.jpg", "more"])
+    ('everyday', ['photo.jpg', 'more'])
+    >>> model_and_sources(["cells.onnx", "slide.png"])
+    ('cells.onnx', ['slide.png'])
+    """
+    first, *others = arguments
+    # A bare word that is no file is taken for a model's name, so that a misspelt one is told the names there are.
+    word = first != "-" and not Path(first).suffix and not set(first) & set("*?[/\\")
+    if Path(first).suffix in MODELS or (word and not Path(first).exists()):
+        return first, others
+    return DEFAULT, arguments
