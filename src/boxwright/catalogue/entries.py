@@ -92,7 +92,7 @@ def entries(kind: Kind | None = None) -> Iterator[Entry]:
         kind: only these.
     """
     if kind != "classifier":
-        yield from (detector(recipe) for name, recipe in RECIPES.items() if name not in CLASSIFIERS)
+        yield from (detector(recipe) for recipe in RECIPES.values() if recipe.task == "detect")
     if kind != "detector":
         yield from (classifier(name, spec) for name, spec in CLASSIFIERS.items())
 

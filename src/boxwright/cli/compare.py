@@ -1,0 +1,102 @@
+"""`boxwright compare`: several models, or one with changed settings, trained alike and measured side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def command(
+    data: Annotated[Path, typer.Argument(help="A data set: folder, COCO file, data.yaml or CSV.")],
+    out: Annotated[Path, typer.Option(help="The comparison's folder: runs, tables, page.")],
+    models: Annotated[
+        list[str] | None,
+        typer.Option(help="Recipes a,b,c; each may be LABEL=RECIPE:GROUP.KEY=VALUE:... Repeatable."),
+    ] = None,
+    ablation: Annotated[
+        Literal["focal", "fpn", "ssd", "depth"] | None,
+        typer.Option(help="An experiment of a paper, on its own recipe or on the one that --models names."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Runs of each variant, with seeds 0, 1, ...", min=1)] = 3,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the images, for all.", min=1)] = None,
+    freeze: Annotated[
+        int | None, typer.Option(help="Backbone stages that are not trained, for all.", min=0)
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of all variants, such as train.batch=8. Repeatable."),
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="Where all start: auto, imagenet, none, or a weights file.")
+    ] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    val_split: Annotated[
+        str, typer.Option(help="The split that chooses, or the part of `train` that is held out for it.")
+    ] = "auto",
+    metric: Annotated[
+        Literal["coco", "voc"], typer.Option(help="voc also shows VOC's 11-point AP.")
+    ] = "coco",
+    report_only: Annotated[
+        bool, typer.Option("--report-only", help="Make tables and page again from the runs in --out.")
+    ] = False,
+) -> None:
+    """Train each variant with each seed, evaluate all on `test` (or else `val`), and time them in turns.
+
+    Runs that are done are not repeated, one that was stopped goes on, one that fails leaves the others alone;
+    more variants can be added to a folder later. OUT/compare.html is the page, OUT/compare.md the table.
+
+    **Examples**
+
+    `boxwright compare data/cells --models ssd320-efficientnet-lite0,retinanet-resnet18-fpn --out runs/both`
+
+    `boxwright compare data/cells --models "ssd320-efficientnet-lite0,slow=ssd320-efficientnet-lite0:train.lr=1e-4"
+    --seeds 1 --epochs 20 --out runs/lr`
+
+    `boxwright compare data/cells --ablation focal --out runs/focal`
+    """
+    from boxwright.compare import page, record, speed, summary, table
+    from boxwright.compare.run import Order, execute, prepare
+    from boxwright.compare.variants import ABLATIONS, chosen
+    from boxwright.data import open_dataset, splits
+
+    failed = 0
+    if not report_only:
+        from boxwright.cli.train import open_splits
+
+        common = list(change or [])
+        common += [f"train.epochs={epochs}"] if epochs is not None else []
+        common += [f"train.freeze={freeze}"] if freeze is not None else []
+        variants = chosen(models or [], ablation, common)
+        # One split for all seeds: what is held out must not vary with them.
+        train_images, val_images = open_splits(data, val_split, "error", 0)
+        test = open_dataset(data, "test") if "test" in splits(data) else val_images
+        order = Order(out, variants, tuple(range(seeds)), train_images, val_images, test, weights, device)
+        try:
+            failed = execute(order, prepare(order), typer.echo)
+            record.write(out / record.SPEED, speed.measure(record.gather(out), test, typer.echo))
+        except KeyboardInterrupt as stopped:
+            typer.echo(f"{str(stopped) or 'stopped'}; go on with:\n  {same_command()}")
+            raise typer.Exit(3) from None
+
+    found = summary.compare(
+        record.gather(out),
+        record.read_speeds(out),
+        data=data.resolve().name,
+        question=ABLATIONS[ablation].question if ablation is not None else "",
+        voc=metric == "voc",
+    )
+    table.save(found, out)
+    typer.echo(table.plain(found))
+    typer.echo(f"look at {page.save(found, out)}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def same_command() -> str:
+    """The command that was given: it goes on by itself."""
+    import shlex
+    import sys
+
+    return shlex.join(["boxwright", *sys.argv[1:]])

@@ -1,0 +1,1 @@
+"""Several models, or one with changed settings, trained alike on one data set and measured beside each other."""
