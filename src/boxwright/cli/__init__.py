@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from boxwright.cli import anchors, check, convert, demo, detect, eval, export, train
+from boxwright.cli import anchors, check, compare, convert, demo, detect, eval, export, models, train, weights
 from boxwright.errors import InputError
 
 # Typer carries click inside itself from 0.25 on, so that the base of its usage errors has no public name.
@@ -47,9 +47,12 @@ for _verb, _module in (
     ("check", check),
     ("convert", convert),
     ("anchors", anchors),
+    ("models", models),
+    ("compare", compare),
     ("demo", demo),
 ):
     app.command(_verb)(_module.command)
+app.add_typer(weights.app, name="weights")
 
 
 # What a plain install does not have, and the extra that brings it.
