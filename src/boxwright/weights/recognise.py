@@ -188,7 +188,7 @@ def _efficientnets() -> Iterator[_Known]:
 
 def _lites() -> Iterator[_Known]:
     # Blocks, and channels of the last one. Reference logits exist for the first three.
-    for number, (blocks, channels) in enumerate(((16, 320), (21, 320), (21, 352), (25, 384), (31, 448))):
+    for number, (blocks, channels) in enumerate(((16, 320), (21, 320), (21, 352), (24, 384), (30, 448))):
         yield _Known(
             Layout("efficientnet-lite", f"efficientnet-lite{number}", number < 3),
             {
