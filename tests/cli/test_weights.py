@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +170,16 @@ def test_list(cache: Path) -> None:
         == "https://download.pytorch.org/models/ssd300_vgg16_coco-b556d3b4.pth"
     )
     assert len(weights("list").stdout.splitlines()) == 47
+
+
+def test_the_real_command_ends_in_one_line(tmp_path: Path, cache: Path) -> None:
+    """Wired into `boxwright`, where an error is one line and exit 2."""
+    command = [sys.executable, "-m", "boxwright", "weights"]
+    told = subprocess.run([*command, "path"], capture_output=True, text=True)
+    assert (told.returncode, told.stdout) == (0, f"{cache}\n")
+    missing = [*command, "fetch", "vgg11", "--mirror", tmp_path.as_uri()]
+    done = subprocess.run(missing, capture_output=True, text=True)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"boxwright: {tmp_path.as_uri()}/vgg11-8a719046.pth: not downloaded: ")
+    assert f"put the file at {cache / 'vgg11-8a719046.pth'}" in line
