@@ -33,9 +33,8 @@ def test_laws(norm: bool) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("depth", DEPTHS)
-def test_centres_of_the_whole_trunk(depth: int) -> None:
-    laws.centres_agree(VGG(depth, TAPS), 512)
+def test_centres_of_the_whole_trunk() -> None:
+    laws.centres_agree(VGG(16, TAPS), 512)
 
 
 @pytest.mark.slow
