@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,13 @@ from torch import nn
 from boxwright.backbones.classifiers import CLASSIFIERS, find_classifier
 from boxwright.catalogue import detail, plot, text
 from boxwright.catalogue.counting import Cost, classifier_cost, count, input_size, recipe_cost
-from boxwright.catalogue.entries import Entry, entries, find_entry
-from boxwright.catalogue.published import PUBLISHED
+from boxwright.catalogue.entries import TORCHVISION_DETECTORS, Entry, entries, find_entry
+from boxwright.catalogue.published import PAPERS, figures
 from boxwright.errors import InputError
 from boxwright.preprocess import Preprocess
 from boxwright.recipes import RECIPES, find
+from boxwright.weights import torchvision
+from boxwright.weights.published import PUBLISHED as FILES
 
 # Parameters and multiply-adds as torchvision's documentation of its published files has them.
 DOCUMENTED = {
@@ -110,13 +111,23 @@ def test_unknown_names_are_told_with_their_neighbours() -> None:
         find_entry("ssd300-vgg61")
 
 
-def test_published_figures_are_of_models_that_are_or_were_planned() -> None:
+def test_the_papers_figures_are_of_models_that_are_here() -> None:
     """And percentages: a share in [0, 1] or an error in place of an accuracy would stand out."""
-    for name, figures in PUBLISHED.items():
-        assert name in RECIPES or name in CLASSIFIERS or re.match(r"cifar-resnet(32|44)", name), name
-        for figure in figures:
+    for name, published in PAPERS.items():
+        assert name in RECIPES or name in CLASSIFIERS, name
+        for figure in published:
             low, high = {"COCO": (15, 60), "VOC07": (50, 90)}.get(figure.metric, (65, 95))
             assert low < figure.value < high, (name, figure)
+
+
+def test_every_published_file_of_torchvisions_is_of_a_model_here() -> None:
+    known = {spec.torchvision for spec in CLASSIFIERS.values()} - {""} | {*TORCHVISION_DETECTORS.values()}
+    files = {file.network for file in FILES if not file.network.startswith("fasterrcnn")}
+    assert files == known
+    assert known == {*torchvision.CLASSIFIERS, *torchvision.DETECTORS}
+    # Comparable with the papers' first: a plain training, one crop.
+    assert figures("resnext101-64x4d", "resnext101_64x4d")[0].value == 79.6
+    assert [one.value for one in figures("resnet50", "resnet50")] == [76.13, 80.86]
 
 
 def test_the_table_fits_into_a_hundred_columns(rows: list[Entry]) -> None:

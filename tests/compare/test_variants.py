@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+import torch
 
 from boxwright.compare.variants import ABLATIONS, Variant, chosen, parse, settings
 from boxwright.errors import InputError
@@ -84,3 +85,17 @@ def test_without_ssds_augmentation_only_flips_are_left() -> None:
     off = {"distort": 0.0, "zoom_out": 0.0, "crop": 0.0, "scale": (1.0, 1.0), "flip_horizontal": 0.5}
     assert augment == dataclasses.replace(varied, **off)
     assert augment != varied
+
+
+def test_ssds_variants_can_be_built_and_have_the_levels_that_they_say() -> None:
+    built = {}
+    for variant in chosen([], "ssd", []):
+        with torch.device("meta"):
+            built[variant.label] = find(variant.recipe).build(3, settings(variant).model).net.neck.specs
+    levels = {label: len(specs) for label, specs in built.items()}
+    assert levels.pop("ssd") == levels.pop("flips-only") == levels.pop("no-atrous") == 6
+    assert levels == {f"sources-{count}": count for count in (5, 4, 3, 2)}
+    # Without holes fc6 and fc7 stand behind pool5, whose stride is 32.
+    assert [spec.channels for spec in built["ssd"]][:2] == [512, 1024]
+    assert (built["ssd"][1].stride, built["no-atrous"][2].stride) == (16, 32)
+    assert built["no-atrous"][2].channels == 1024

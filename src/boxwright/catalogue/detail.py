@@ -121,7 +121,8 @@ def text(entry: Entry) -> str:
         f"{giga(cost.gflops)} GFLOPs (multiply-add = 2)",
         "",
         "weights:",
-        *([f"  {one.origin}: {one.what}" for one in entry.weights] or ["  none; it starts fresh"]),
+        *(line for one in entry.weights for line in _wrapped(f"{one.origin}: {one.what}", "  ")),
+        *([] if entry.weights else ["  none; it starts fresh"]),
     ]
     if entry.published:
         lines += ["", "published:"]

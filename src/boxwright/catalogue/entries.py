@@ -9,17 +9,18 @@ from typing import Any, Literal
 
 from boxwright.backbones.classifiers import CLASSIFIERS, ClassifierSpec
 from boxwright.catalogue.counting import Cost, classifier_cost, recipe_cost
-from boxwright.catalogue.published import PUBLISHED, Figure
+from boxwright.catalogue.published import Figure, figures
 from boxwright.errors import InputError, near
 from boxwright.loading import PACKAGED, packaged_names
 from boxwright.modelfile import read_model
 from boxwright.recipes import RECIPES, Recipe
 from boxwright.weights import efficientnet_lite
+from boxwright.weights.foreign import OBSTACLES
 
 Kind = Literal["detector", "classifier"]
 Origin = Literal["packaged model", "torchvision file", "ImageNet, here", "ImageNet file", "unverified"]
 """A model that comes with boxwright; torchvision's published detector; ImageNet weights that are installed;
-those of a published file; a foreign layout that is read but has no reference outputs to be held against."""
+those of a published file; a foreign layout whose names are known, without outputs to be held against."""
 
 COCO_CLASSES = 80
 """Detectors are counted with as many classes as COCO has."""
@@ -32,11 +33,8 @@ TORCHVISION_DETECTORS = {
 }
 """Recipe -> the builder in torchvision whose published file it reads."""
 
-UNVERIFIED = {
-    "retinanet-resnet50-fpn": "detectron2's and mmdetection's files",
-    "retinanet-resnet101-fpn": "detectron2's and mmdetection's files",
-}
-"""Recipe -> foreign files that are read by their published names alone."""
+FOREIGN = ("retinanet-resnet50-fpn", "retinanet-resnet101-fpn")
+"""Recipes whose like the libraries in `boxwright.weights.foreign.OBSTACLES` publish."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def detector(recipe: Recipe) -> Entry:
         f"{size.size[0]}-{size.size[1]}" if free else f"{size.size[0]}",
         recipe_cost(recipe, recipe.settings, COCO_CLASSES),
         tuple(_recipe_weights(recipe)),
-        PUBLISHED.get(recipe.name, ()),
+        figures(recipe.name, TORCHVISION_DETECTORS.get(recipe.name, "")),
     )
 
 
@@ -144,7 +142,7 @@ def classifier(name: str, spec: ClassifierSpec) -> Entry:
         f"{spec.size}",
         classifier_cost(spec),
         tuple(weights),
-        PUBLISHED.get(name, ()),
+        figures(name, spec.torchvision),
     )
 
 
@@ -159,8 +157,9 @@ def _recipe_weights(recipe: Recipe) -> Iterator[Weights]:
         yield Weights("ImageNet, here", f"backbone: {file.name}")
     if recipe.pretrained.published is not None:
         yield Weights("ImageNet file", f"backbone: torchvision's {recipe.pretrained.published}")
-    if recipe.name in UNVERIFIED:
-        yield Weights("unverified", UNVERIFIED[recipe.name])
+    if recipe.name in FOREIGN:
+        for obstacle in OBSTACLES.values():
+            yield Weights("unverified", f"names are known, but {obstacle}")
 
 
 @cache

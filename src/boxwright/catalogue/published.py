@@ -1,13 +1,16 @@
 """Published accuracies, each with where it stands. A figure that could not be looked up is not here.
 
-The first figure of a classifier is of a single central crop wherever one was published, so that those can be
-compared; what else differs (size, training) the sources tell.
+Torchvision's are read from the table of its files (`boxwright.weights.published`), the papers' stand here. The
+first figure of a classifier is of a single central crop and a plain training wherever one was published, so that
+those can be compared; what else differs the sources tell.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
+from boxwright.weights.published import PUBLISHED as FILES
 
 Metric = Literal["ImageNet", "CIFAR-10", "COCO", "VOC07"]
 """What was measured: top-1 accuracy on ImageNet's validation images or CIFAR-10's test images, AP on COCO
@@ -49,34 +52,21 @@ EFFICIENT = "Tan and Le 2019 (arXiv v1), table 2"
 LITE = "tensorflow/tpu, models/official/efficientnet/lite/README.md"
 SSD = "Liu et al. 2016, table 6"
 FOCAL = "Lin et al. 2017 (Focal loss), table 1e"
-TORCHVISION = "torchvision's published file, first weights"
-TORCHVISION2 = "torchvision's published file, second weights"
+TORCHVISION = {
+    "V1": "torchvision's published file, first weights",
+    "V2": "torchvision's published file, second weights",
+}
+TRAINED_LATER = ("resnext101_64x4d",)
+"""Of these the first published file has a training as long and varied as others' second; the paper comes first."""
 TEN = "10 crops"
-
-
-def _torchvision(first: float, second: float | None = None) -> tuple[Figure, ...]:
-    figures = (Figure("ImageNet", first, TORCHVISION),)
-    return figures if second is None else (*figures, Figure("ImageNet", second, TORCHVISION2))
 
 
 def _one(metric: Metric, value: float, source: str, how: str = "") -> tuple[Figure, ...]:
     return (Figure(metric, value, source, how),)
 
 
-PUBLISHED: dict[str, tuple[Figure, ...]] = {
-    "vgg11": _torchvision(69.02),
-    "vgg13": _torchvision(69.93),
-    "vgg16": (*_torchvision(71.59), Figure("ImageNet", 75.6, VGG, "dense and many crops")),
-    "vgg19": _torchvision(72.38),
-    "vgg11-bn": _torchvision(70.37),
-    "vgg13-bn": _torchvision(71.59),
-    "vgg16-bn": _torchvision(73.36),
-    "vgg19-bn": _torchvision(74.22),
-    "resnet18": _torchvision(69.76),
-    "resnet34": _torchvision(73.31),
-    "resnet50": _torchvision(76.13, 80.86),
-    "resnet101": _torchvision(77.37, 81.89),
-    "resnet152": _torchvision(78.31, 82.28),
+PAPERS: dict[str, tuple[Figure, ...]] = {
+    "vgg16": _one("ImageNet", 75.6, VGG, "dense and many crops"),
     "resnet50-v1": (
         Figure("ImageNet", 77.15, RESNET, TEN),
         Figure("ImageNet", 79.26, RESNET_SCALES, "several scales"),
@@ -90,46 +80,61 @@ PUBLISHED: dict[str, tuple[Figure, ...]] = {
         Figure("ImageNet", 80.62, RESNET_SCALES, "several scales"),
     ),
     "preact-resnet152": _one("ImageNet", 78.9, PREACT, "at 320 px"),
-    "wide-resnet50-2": (*_torchvision(78.47, 81.6), Figure("ImageNet", 78.1, WIDE)),
-    "wide-resnet101-2": _torchvision(78.85, 82.51),
-    "resnext50-32x4d": (*_torchvision(77.62, 81.2), Figure("ImageNet", 77.8, RESNEXT)),
-    "resnext101-32x8d": _torchvision(79.31, 82.83),
-    "resnext101-64x4d": (Figure("ImageNet", 79.6, RESNEXT_BEST), Figure("ImageNet", 83.25, TORCHVISION)),
+    "wide-resnet50-2": _one("ImageNet", 78.1, WIDE),
+    "resnext50-32x4d": _one("ImageNet", 77.8, RESNEXT),
+    "resnext101-64x4d": _one("ImageNet", 79.6, RESNEXT_BEST),
     "inception-resnet-v2": _one("ImageNet", 80.1, INCEPTION),
     "mobilenet-v1": _one("ImageNet", 70.6, MOBILE1),
-    "mobilenet-v2": (*_torchvision(71.88, 72.15), Figure("ImageNet", 72.0, MOBILE3)),
-    "mobilenet-v3-large": (*_torchvision(74.04, 75.27), Figure("ImageNet", 75.2, MOBILE3)),
-    "mobilenet-v3-small": (*_torchvision(67.67), Figure("ImageNet", 67.4, MOBILE3)),
-    "efficientnet-b0": (*_torchvision(77.69), Figure("ImageNet", 76.3, EFFICIENT)),
-    "efficientnet-b1": (*_torchvision(78.64, 79.84), Figure("ImageNet", 78.8, EFFICIENT)),
-    "efficientnet-b2": (*_torchvision(80.61), Figure("ImageNet", 79.8, EFFICIENT)),
-    "efficientnet-b3": (*_torchvision(82.01), Figure("ImageNet", 81.1, EFFICIENT)),
-    "efficientnet-b4": (*_torchvision(83.38), Figure("ImageNet", 82.6, EFFICIENT)),
-    "efficientnet-b5": (*_torchvision(83.44), Figure("ImageNet", 83.3, EFFICIENT)),
-    "efficientnet-b6": (*_torchvision(84.01), Figure("ImageNet", 84.0, EFFICIENT)),
-    "efficientnet-b7": (*_torchvision(84.12), Figure("ImageNet", 84.4, EFFICIENT)),
+    "mobilenet-v2": _one("ImageNet", 72.0, MOBILE3),
+    "mobilenet-v3-large": _one("ImageNet", 75.2, MOBILE3),
+    "mobilenet-v3-small": _one("ImageNet", 67.4, MOBILE3),
+    "efficientnet-b0": _one("ImageNet", 76.3, EFFICIENT),
+    "efficientnet-b1": _one("ImageNet", 78.8, EFFICIENT),
+    "efficientnet-b2": _one("ImageNet", 79.8, EFFICIENT),
+    "efficientnet-b3": _one("ImageNet", 81.1, EFFICIENT),
+    "efficientnet-b4": _one("ImageNet", 82.6, EFFICIENT),
+    "efficientnet-b5": _one("ImageNet", 83.3, EFFICIENT),
+    "efficientnet-b6": _one("ImageNet", 84.0, EFFICIENT),
+    "efficientnet-b7": _one("ImageNet", 84.4, EFFICIENT),
     "efficientnet-lite0": _one("ImageNet", 75.1, LITE),
     "efficientnet-lite1": _one("ImageNet", 76.7, LITE),
     "efficientnet-lite2": _one("ImageNet", 77.6, LITE),
     "efficientnet-lite3": _one("ImageNet", 79.8, LITE),
     "efficientnet-lite4": _one("ImageNet", 81.5, LITE),
     "cifar-resnet20": _one("CIFAR-10", 91.25, RESNET_CIFAR),
-    "cifar-resnet32": _one("CIFAR-10", 92.49, RESNET_CIFAR),
-    "cifar-resnet44": _one("CIFAR-10", 92.83, RESNET_CIFAR),
     "cifar-resnet56": _one("CIFAR-10", 93.03, RESNET_CIFAR),
     "cifar-resnet110": _one("CIFAR-10", 93.57, RESNET_CIFAR, "best of 5 runs"),
     "ssd300-vgg16": (
         Figure("VOC07", 77.2, SSD, "trained on VOC 07+12"),
         Figure("COCO", 25.1, SSD),
-        Figure("COCO", 25.1, TORCHVISION),
     ),
     "ssd512-vgg16": (Figure("VOC07", 79.8, SSD, "trained on VOC 07+12"), Figure("COCO", 28.8, SSD)),
-    "ssdlite320-mobilenet-v3-large": (
-        Figure("COCO", 22.0, MOBILE3_SSD),
-        Figure("COCO", 21.3, TORCHVISION),
-    ),
-    "retinanet-resnet50-fpn": (Figure("COCO", 35.7, FOCAL, "at 800 px"), Figure("COCO", 36.4, TORCHVISION)),
-    "retinanet-resnet50-fpn-v2": _one("COCO", 41.5, TORCHVISION),
+    "ssdlite320-mobilenet-v3-large": _one("COCO", 22.0, MOBILE3_SSD),
+    "retinanet-resnet50-fpn": _one("COCO", 35.7, FOCAL, "at 800 px"),
     "retinanet-resnet101-fpn": _one("COCO", 37.8, FOCAL, "at 800 px"),
 }
-"""By the names of recipes and classifiers, some of which may not be built."""
+"""By the names of recipes and classifiers."""
+
+
+def figures(name: str, network: str = "") -> tuple[Figure, ...]:
+    """All that was published of a model.
+
+    Args:
+        name: of the recipe or classifier.
+        network: torchvision's builder of the same, or "".
+
+    >>> [(one.value, one.source) for one in figures("resnext50-32x4d", "resnext50_32x4d")][1:]
+    [(81.2, "torchvision's published file, second weights"), (77.8, 'Xie et al. 2017, table 3')]
+    """
+    files = tuple(
+        Figure(
+            "COCO" if file.task == "detect" else "ImageNet",
+            round(file.metric, 2),
+            TORCHVISION[file.weights[-2:]],
+        )
+        for file in FILES
+        if file.network == network
+    )
+    papers = PAPERS.get(name, ())
+    first = network in TRAINED_LATER or any(file.metric == "COCO" for file in files)
+    return (*papers, *files) if first else (*files, *papers)

@@ -14,7 +14,7 @@ HEAD = (
 WEIGHTS = (
     "Weights: a packaged model comes with boxwright; a torchvision file is a whole detector of COCO's\n"
     "classes; ImageNet starts the backbone, from an installed package (here) or torchvision's file;\n"
-    "unverified layouts are read by their published names, with no reference to hold outputs against."
+    "unverified layouts are known by their published names, with no outputs to hold them against."
 )
 
 

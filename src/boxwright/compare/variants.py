@@ -128,10 +128,17 @@ ABLATIONS: dict[str, Ablation] = {
                 ),
             ),
             Variant("no-atrous", "", ("model.atrous=false",)),
-            Variant("sources-5", "", ("model.sources=5",)),
-            Variant("sources-4", "", ("model.sources=4",)),
-            Variant("sources-3", "", ("model.sources=3",)),
-            Variant("sources-2", "", ("model.sources=2",)),
+            # As the paper does, fewer source layers still cover boxes of all sizes: the scales are laid out anew.
+            Variant(
+                "sources-5",
+                "",
+                ("model.ratios=2;2,3;2,3;2,3;2", "model.scales=0.1,0.2,0.4125,0.625,0.8375,1.05"),
+            ),
+            Variant(
+                "sources-4", "", ("model.ratios=2;2,3;2,3;2,3", "model.scales=0.1,0.2,0.4833,0.7667,1.05")
+            ),
+            Variant("sources-3", "", ("model.ratios=2;2,3;2,3", "model.scales=0.1,0.2,0.625,1.05")),
+            Variant("sources-2", "", ("model.ratios=2;2,3", "model.scales=0.1,0.2,1.05")),
         ),
     ),
     "depth": Ablation(
@@ -163,7 +170,7 @@ def parse(texts: Sequence[str]) -> tuple[Variant, ...]:
     parts: list[str] = []
     for piece in (piece for text in texts for piece in text.split(",")):
         # No recipe is called like a number, and lists hold nothing but numbers.
-        if parts and re.fullmatch(r"[\d.;e+\s-]+|none", piece):
+        if parts and re.fullmatch(r"[\d.;e+\s-]+|none", piece.partition(":")[0]):
             parts[-1] += f",{piece}"
         elif piece.strip():
             parts.append(piece.strip())
