@@ -26,6 +26,8 @@ TORCH_FREE = (
     "boxwright.modelfile",
     "boxwright.predict",
     "boxwright.preprocess",
+    "boxwright.weights.download",
+    "boxwright.weights.published",
     "boxwright.results",
     "boxwright.runtime.onnx",
     "boxwright.training.settings",

@@ -155,3 +155,20 @@ def test_frozen_norms_add_nothing_to_the_variance(shared: Path, tmp_path: Path) 
     again = bw.load(frozen.save(tmp_path / "frozen.safetensors"))
     for model, eps in ((plain, 1e-5), (frozen, 0.0), (again, 0.0)):
         assert {m.eps for m in model.net.modules() if isinstance(m, torch.nn.BatchNorm2d)} == {eps}
+
+
+def test_the_first_published_files_names_are_understood(shared: Path) -> None:
+    """Towers and pyramids were plain convolutions then: conv.2 is today's conv.1.0."""
+    import re
+
+    case, model = built(shared / "reference/torchvision", "retinanet_resnet50_fpn")
+
+    def older(key: str) -> str:
+        key = re.sub(r"(_blocks\.\d)\.0\.", r"\1.", key)
+        return re.sub(r"(_head\.conv)\.(\d)\.0\.", lambda m: f"{m[1]}.{2 * int(m[2])}.", key)
+
+    state = {older(key): value for key, value in case.state_dict().items()}
+    assert "head.regression_head.conv.2.weight" in state
+    again = from_torchvision("retinanet_resnet50_fpn", state)
+    for key, value in model.net.state_dict().items():
+        assert torch.equal(again.net.state_dict()[key], value)

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from boxwright.errors import InputError
 from boxwright.model import Model, assemble
 from boxwright.preprocess import Filter, Order
 from boxwright.recipes.recipe import Parts
-from boxwright.weights.read import copy_strictly, frozen_norms
+from boxwright.weights.read import copy_strictly, with_counters
 
 
 def adopted(
@@ -48,7 +48,7 @@ def adopted(
         # As the files have it that were trained with frozen norms; it travels in the manifest.
         settings = replace(settings, norm_eps=0.0)
     model = assemble(recipe, tuple(f"class {i}" for i in ids), settings, ids)
-    copy_strictly(model.net, frozen_norms(nn.Identity(), state), origin)
+    copy_strictly(model.net, with_counters(state), origin)
     preprocess = replace(model.preprocess, filter=filter, order=order)
     if mean is not None and std is not None:
         preprocess = replace(preprocess, mean=mean, std=std)

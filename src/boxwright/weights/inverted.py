@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from boxwright.backbones.inverted import InvertedResiduals
-from boxwright.weights.read import copy_strictly, frozen_norms
+from boxwright.weights.read import copy_strictly, with_counters
 
 Naming = Literal["rows", "blocks", "flat"]
 """How blocks are numbered: by row (EfficientNet), through (MobileNet v3), or through with the projection's two
@@ -64,7 +64,7 @@ def copy_classifier(
     trunk = net.trunk
     assert isinstance(trunk, InvertedResiduals)
     names = {theirs: f"trunk.{ours}" for theirs, ours in rename_trunk(trunk, naming).items()}
-    copy_strictly(net, rename(frozen_norms(net, state), {**names, **head}), origin)
+    copy_strictly(net, rename(with_counters(state), {**names, **head}), origin)
 
 
 def copy_trunk(trunk: InvertedResiduals, state: Mapping[str, Tensor], naming: Naming, origin: Path) -> None:
@@ -72,7 +72,7 @@ def copy_trunk(trunk: InvertedResiduals, state: Mapping[str, Tensor], naming: Na
     names = rename_trunk(trunk, naming)
     deepest = max(_place(layer) for layer in names)
     own = {key: value for key, value in state.items() if not key.startswith(HEAD) and _place(key) <= deepest}
-    copy_strictly(trunk, rename(frozen_norms(trunk, own), names), origin)
+    copy_strictly(trunk, rename(with_counters(own), names), origin)
 
 
 def _place(key: str) -> tuple[int, ...]:

@@ -106,22 +106,8 @@ def copy_fitting(module: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
     return fresh
 
 
-def frozen_norms(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Let `module` normalise as `state` was trained to, and return `state` as its strict copy wants it.
-
-    Published detectors were trained with frozen batch norms, which have no counter `num_batches_tracked` and
-    divide by sqrt(variance) with nothing added. For such a state (running statistics, and not one counter) all
-    batch norms of `module` get eps 0 and the state gets counters of zero; any other state comes back as it is.
-
-    Args:
-        module: the network that will take the state; only its batch norms' eps may change.
-        state: tensors by the original's names or by ours.
-    """
+def with_counters(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state whose batch norms lack `num_batches_tracked`, as frozen and very old ones do, with counters of zero."""
     layers = [key.removesuffix("running_var") for key in state if key.endswith("running_var")]
-    if not layers or any(key.endswith("num_batches_tracked") for key in state):
-        return dict(state)
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            part.eps = 0.0
     counters = {f"{layer}num_batches_tracked": torch.zeros((), dtype=torch.long) for layer in layers}
-    return {**state, **counters}
+    return {**counters, **state}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from boxwright.backbones.resnet import VARIANTS, ResNet, ResNetClassifier
 from boxwright.errors import InputError, near
-from boxwright.weights.read import copy_strictly, frozen_norms
+from boxwright.weights.read import copy_strictly, with_counters
 
 HEAD = "fc."
 
@@ -32,7 +32,7 @@ def classifier(name: str, state: Mapping[str, Tensor]) -> ResNetClassifier:
     if name not in VARIANTS:
         raise InputError(f"no ResNet is called {name!r}", hint=near(name, VARIANTS))
     net = ResNetClassifier(name, classes=len(state["fc.bias"]) if "fc.bias" in state else 1000)
-    copy_strictly(net, rename(frozen_norms(net, state)), name)
+    copy_strictly(net, rename(with_counters(state)), name)
     return net.eval()
 
 
@@ -46,4 +46,4 @@ def load_trunk(trunk: nn.Module, state: Mapping[str, Tensor], origin: Path) -> N
     built = {name.split(".")[0] for name in trunk.state_dict()}
     behind = tuple(f"layer{stage}." for stage in range(1, 5) if f"layer{stage}" not in built)
     own = {key: value for key, value in state.items() if not key.startswith((HEAD, *behind))}
-    copy_strictly(trunk, frozen_norms(trunk, own), origin)
+    copy_strictly(trunk, with_counters(own), origin)

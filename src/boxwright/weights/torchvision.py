@@ -11,6 +11,7 @@ from boxwright.backbones.resnet import VARIANTS
 from boxwright.errors import InputError, near
 from boxwright.model import Model
 from boxwright.weights import efficientnet, mobilenet, resnet, torchvision_retinanet, torchvision_ssd, vgg
+from boxwright.weights.foreign import current_names
 
 State = Mapping[str, Tensor]
 
@@ -31,7 +32,7 @@ CLASSIFIERS: dict[str, Callable[[State], nn.Module]] = {
 def build(name: str, state_dict: State) -> Model | nn.Module:
     """See `boxwright.weights.from_torchvision`."""
     if name in DETECTORS:
-        return DETECTORS[name](state_dict)
+        return DETECTORS[name](current_names(state_dict))
     if name in CLASSIFIERS:
         return CLASSIFIERS[name](state_dict)
     raise InputError(f"no importer for torchvision's {name!r}", hint=near(name, (*DETECTORS, *CLASSIFIERS)))

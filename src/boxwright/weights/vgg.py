@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from boxwright.backbones.vgg import DEPTHS, VGG, VGGClassifier, subsample_classifier
 from boxwright.errors import InputError, near
-from boxwright.weights.read import copy_strictly
+from boxwright.weights.read import copy_strictly, with_counters
 
 ORIGIN = "--weights imagenet, or a file with torchvision's names (features.0.weight ...) as --weights FILE"
 
@@ -56,7 +55,7 @@ def classifier(name: str, state: Mapping[str, Tensor]) -> VGGClassifier:
     names = {theirs: f"trunk.{ours}" for theirs, ours in rename(net.trunk).items()}
     for number, layer in ((0, "fc6"), (3, "fc7"), (6, "fc8")):
         names |= {f"{HEAD}{number}.{leaf}": f"{layer}.{leaf}" for leaf in ("weight", "bias")}
-    renamed = {names.get(key, key): value for key, value in _counted(state).items()}
+    renamed = {names.get(key, key): value for key, value in with_counters(state).items()}
     copy_strictly(net, renamed, name)
     return net.eval()
 
@@ -75,7 +74,7 @@ def load_trunk(trunk: nn.Module, state: Mapping[str, Tensor], origin: Path) -> N
     deepest = max(_number(key) for key in names)
     own = {
         names.get(key, key).removeprefix("blocks."): value
-        for key, value in _counted(state).items()
+        for key, value in with_counters(state).items()
         if not key.startswith(HEAD) and not (key.startswith("features.") and _number(key) > deepest)
     }
     copy_strictly(trunk.blocks, own, origin)
@@ -105,13 +104,3 @@ def _has_fc(state: Mapping[str, Tensor]) -> bool:
 
 def _number(key: str) -> int:
     return int(key.split(".")[1])
-
-
-def _counted(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state with the norms' counters.
-
-    The files published in 2017 are older than those counters. Their norms were not frozen, so eps stays.
-    """
-    layers = [key.removesuffix("running_var") for key in state if key.endswith("running_var")]
-    counters = {f"{layer}num_batches_tracked": torch.zeros((), dtype=torch.long) for layer in layers}
-    return {**counters, **state}
