@@ -12,6 +12,7 @@ from boxwright.data import open_dataset
 from boxwright.errors import InputError
 from boxwright.model import create
 from boxwright.recipes import RECIPES
+from boxwright.runtime.export import export_onnx
 from boxwright.training import train
 from boxwright.training.settings import TrainSettings
 from boxwright.types import Targets
@@ -49,6 +50,18 @@ def test_labelled_pictures_train_evaluate_and_ship(tmp_path: Path) -> None:
     assert found.names == ("down",)
     np.testing.assert_allclose(found.boxes, [[0, 0, 32, 32]])
     assert again.evaluate(open_dataset(data, "val")).accuracy == result.report.accuracy
+
+
+def test_it_ships_as_a_graph(tmp_path: Path) -> None:
+    model = create("cifar-resnet20", classes=("a", "b", "c"), weights=None)
+    model.net.eval()
+    export_onnx(model, tmp_path / "net.onnx")
+    pictures = list(np.random.default_rng(0).integers(0, 255, (3, 40, 30, 3), np.uint8))
+    graph = bw.load(tmp_path / "net.onnx")
+    for ours, theirs in zip(model.predict(pictures, 0.0), graph.predict(pictures, 0.0), strict=True):
+        assert ours.names == theirs.names
+        np.testing.assert_allclose(ours.scores, theirs.scores, atol=1e-5)
+        np.testing.assert_allclose(theirs.boxes, [[0, 0, 30, 40]] * 3)
 
 
 def test_the_loss_is_cross_entropy_over_images() -> None:

@@ -55,7 +55,7 @@ class WholeImage(nn.Module):
         boxes = torch.cat((torch.zeros_like(far), far), -1)[:, None]
         level = torch.zeros_like(boxes[..., 0], dtype=torch.long)
         priors = Priors(boxes.float(), level, torch.ones_like(level, dtype=torch.bool), (1,))
-        return Predictions(logits, logits.new_zeros(len(logits), 1, 0, 4), priors)
+        return Predictions(logits, logits.new_zeros(logits.shape[0], 1, 0, 4), priors)
 
     @property
     def backbone(self) -> nn.Module:
@@ -83,7 +83,8 @@ def objective() -> Objective:
 
 def decoder() -> Decoder:
     """The likeliest labels, all of them with the image's box."""
-    return Decoder(DeltaCoder(), "softmax-objects", floor=0.0, candidates=1, iou=1.0, detections=GUESSES)
+    # Below 0, since a probability that has underflowed to 0 is a guess all the same.
+    return Decoder(DeltaCoder(), "softmax-objects", floor=-1.0, candidates=1, iou=1.0, detections=GUESSES)
 
 
 AUGMENT = Augment(distort=0.3, scale=(0.8, 1.3), crop_scale=(0.6, 1.0), flip_horizontal=0.5)
