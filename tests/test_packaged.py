@@ -10,12 +10,13 @@ import pytest
 
 import boxwright as bw
 from boxwright.evaluate import coco_metrics
+from boxwright.evaluate.run import evaluate_model
 from boxwright.loading import PACKAGED, packaged_names
 from boxwright.runtime.onnx import OnnxModel
 
 
-def test_there_is_one() -> None:
-    assert "blood-cells" in packaged_names()
+def test_they_are_there() -> None:
+    assert packaged_names() == ("blood-cells", "everyday")
 
 
 @pytest.mark.parametrize("name", packaged_names())
@@ -42,6 +43,22 @@ def test_blood_cells_reaches_what_its_card_says(shared: Path) -> None:
         r"AP50 on the test split, shipped file: \*\*([0-9.]+)\*\*", (PACKAGED / "blood-cells.md").read_text()
     )
     assert found == pytest.approx(float(stated), abs=0.002)
+
+
+@pytest.mark.slow
+def test_everyday_reaches_what_its_card_says(shared: Path) -> None:
+    """VOC07's AP50 on val, by the deployed engine."""
+    report = evaluate_model(
+        bw.load("everyday", engine="onnx"), bw.open_dataset(shared / "data/voc2007", "val")
+    )
+    (stated,) = re.findall(r"shipped graph: \*\*([0-9.]+)\*\*", (PACKAGED / "everyday.md").read_text())
+    assert report.voc.ap11 == pytest.approx(float(stated), abs=0.002)
+
+
+def test_everyday_finds_what_is_there(shared: Path) -> None:
+    """On photographs of later years, of which neither training nor choosing saw any."""
+    report = evaluate_model(bw.load("everyday", engine="onnx"), bw.open_dataset(shared / "data/voc2012-mini"))
+    assert report.voc.ap11 > 0.5
 
 
 def test_both_engines_say_the_same(shared: Path) -> None:

@@ -71,7 +71,10 @@ def test_the_rest_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         if command[0] != "boxwright":
             continue
         # One pass over six pictures stands for sixty over a person's own.
-        brief = ["--epochs", "1", "--batch", "2"] if command[1] == "train" else []
+        brief = {
+            "train": ["--epochs", "1", "--batch", "2"],
+            "compare": ["--epochs", "1", "--set", "train.batch=2", "--set", "train.workers=0"],
+        }.get(command[1], [])
         run(*command, *brief, cwd=tmp_path)
     for made in (
         "runs/photos/best.safetensors",
@@ -80,6 +83,7 @@ def test_the_rest_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "runs/photos/test/report.html",
         "runs/photos/model.onnx",
         "photos-yolo/data.yaml",
+        "runs/both/compare.html",
     ):
         assert (tmp_path / made).is_file(), made
     assert len(list((tmp_path / "runs/photos/pictures").rglob("*.jpg"))) == 3

@@ -55,7 +55,7 @@ def test_labelled_pictures_train_evaluate_and_ship(tmp_path: Path) -> None:
 def test_it_ships_as_a_graph(tmp_path: Path) -> None:
     model = create("cifar-resnet20", classes=("a", "b", "c"), weights=None)
     model.net.eval()
-    export_onnx(model, tmp_path / "net.onnx")
+    export_onnx(model, tmp_path / "net.onnx", images=[])
     pictures = list(np.random.default_rng(0).integers(0, 255, (3, 40, 30, 3), np.uint8))
     graph = bw.load(tmp_path / "net.onnx")
     for ours, theirs in zip(model.predict(pictures, 0.0), graph.predict(pictures, 0.0), strict=True):
