@@ -45,20 +45,12 @@ def test_blood_cells_reaches_what_its_card_says(shared: Path) -> None:
     assert found == pytest.approx(float(stated), abs=0.002)
 
 
-@pytest.mark.slow
 def test_everyday_reaches_what_its_card_says(shared: Path) -> None:
-    """VOC07's AP50 on val, by the deployed engine."""
-    report = evaluate_model(
-        bw.load("everyday", engine="onnx"), bw.open_dataset(shared / "data/voc2007", "val")
-    )
-    (stated,) = re.findall(r"shipped graph: \*\*([0-9.]+)\*\*", (PACKAGED / "everyday.md").read_text())
+    """VOC07's AP50 on photographs that neither training nor choosing saw, by the deployed engine."""
+    photographs = bw.open_dataset(shared / "data/voc2012-mini")
+    report = evaluate_model(bw.load("everyday", engine="onnx"), photographs)
+    (stated,) = re.findall(r"of the shipped graph: \*\*([0-9.]+)\*\*", (PACKAGED / "everyday.md").read_text())
     assert report.voc.ap11 == pytest.approx(float(stated), abs=0.002)
-
-
-def test_everyday_finds_what_is_there(shared: Path) -> None:
-    """On photographs of later years, of which neither training nor choosing saw any."""
-    report = evaluate_model(bw.load("everyday", engine="onnx"), bw.open_dataset(shared / "data/voc2012-mini"))
-    assert report.voc.ap11 > 0.5
 
 
 def test_both_engines_say_the_same(shared: Path) -> None:
