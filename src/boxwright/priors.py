@@ -21,12 +21,13 @@ from boxwright.types import Priors
 Shape = tuple[float, float]
 """(width, height) in pixels of the network's input."""
 
-Placement = Literal["cell", "step", "corner", "receptive"]
+Placement = Literal["cell", "step", "corner", "origin", "receptive"]
 """Where the centre of cell i lies along an axis of `size` pixels cut into `cells`:
 
 cell       (i + .5) * size / cells          Liu et al. 2016, section 2.2
 step       (i + .5) * step                  SSD's published code and torchvision's SSD
 corner     i * (size // cells)              torchvision's RetinaNet and Faster R-CNN: no half cell
+origin     i * stride                       detectron2's: the same but at levels that do not divide the image
 receptive  first_centre + i * stride        where the network really looks
 """
 
@@ -149,6 +150,8 @@ class GridPriors:
             return (index + 0.5) / (size / self.steps[level])
         if self.placement == "corner":
             return index * (size // cells)
+        if self.placement == "origin":
+            return index * spec.stride
         return spec.first_centre(size) + index * spec.stride
 
     def _valid(

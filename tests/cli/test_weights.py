@@ -19,7 +19,7 @@ from boxwright.cli.weights import app
 from boxwright.errors import InputError
 from boxwright.weights import efficientnet_lite, from_torchvision, published
 from boxwright.weights.read import read_state_dict
-from weights.layouts import detectron2, empty, older
+from weights.layouts import detectron2, empty, mmdetection, older
 
 
 def weights(*arguments: object) -> Result:
@@ -102,11 +102,36 @@ def test_an_unknown_layout_and_a_wrong_name(resnet18: dict[str, Tensor], tmp_pat
 
 def test_what_cannot_be_mapped_exactly_says_why(tmp_path: Path) -> None:
     file = tmp_path / "model_final.pth"
-    state = {key: torch.zeros(()).expand(value.shape) for key, value in empty(detectron2(6)).items()}
-    torch.save({"model": state, "iteration": 89999}, file)
+    state = {key: torch.zeros(()).expand(value.shape) for key, value in empty(mmdetection(6)).items()}
+    torch.save({"state_dict": state}, file)
     line = refused("import", file, "--out", tmp_path / "a.safetensors")
-    assert "is detectron2's retinanet_resnet50_fpn" in line
-    assert "halve the map in the first convolution" in line
+    assert "is mmdetection's retinanet_resnet50_fpn" in line
+    assert "without a ReLU" in line
+
+
+def test_detectron2s_retinanet_becomes_a_model_with_its_ways(tmp_path: Path) -> None:
+    file, out = tmp_path / "model_final.pth", tmp_path / "a.safetensors"
+    generator = torch.Generator().manual_seed(0)
+    state = {k: torch.rand(v.shape, generator=generator) for k, v in empty(detectron2(6)).items()}
+    torch.save({"model": state, "iteration": 89999}, file)
+    weights("import", file, "--out", out)
+    model = bw.load(out)
+    assert len(model.classes) == 80
+    assert model.manifest.settings["stride_first"]
+    assert model.net.backbone.layer2[0].conv1.stride == (2, 2)
+    # RGB here, BGR there; and what it subtracts is known for pixels up to 255.
+    theirs = state["backbone.bottom_up.stem.conv1.weight"]
+    assert torch.equal(model.net.backbone.conv1.weight, theirs.flip(1))
+    assert model.preprocess.mean[0] * 255 == pytest.approx(123.675)
+    # The third group of its last convolution has the first scale's third ratio: our seventh.
+    theirs = state["head.cls_score.bias"].view(9, 80)
+    ours = model.net.head.scores[0].bias.view(9, 80)
+    assert torch.equal(ours[6], theirs[2])
+    sizes = torch.tensor([[128, 160]])
+    grids = [(spec.cells(128), spec.cells(160)) for spec in model.net.neck.specs]
+    priors = model.net.priors(grids, (128, 160), sizes, model.net.neck.specs)
+    last = priors.boxes[0, -1]
+    assert ((last[:2] + last[2:]) / 2).tolist() == [128.0, 0.0]  # the second cell of P7, at stride 128
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ TORCHVISION_DETECTORS = {
 """Recipe -> the builder in torchvision whose published file it reads."""
 
 FOREIGN = ("retinanet-resnet50-fpn", "retinanet-resnet101-fpn")
-"""Recipes whose like the libraries in `boxwright.weights.foreign.OBSTACLES` publish."""
+"""Recipes whose like detectron2 and mmdetection publish."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,7 @@ def _recipe_weights(recipe: Recipe) -> Iterator[Weights]:
     if recipe.pretrained.published is not None:
         yield Weights("ImageNet file", f"backbone: torchvision's {recipe.pretrained.published}")
     if recipe.name in FOREIGN:
+        yield Weights("unverified", "boxwright weights import reads detectron2's, by what its sources say")
         for obstacle in OBSTACLES.values():
             yield Weights("unverified", f"names are known, but {obstacle}")
 

@@ -49,6 +49,8 @@ class RetinaNet:
         coarser: what P6 stands on.
         top_down: finer levels see what the coarser ones know.
         norm_eps: of the backbone's batch norms.
+        stride_first: a ResNet's units halve the map in their first 1x1 convolution, as in its paper, and not in the
+            3x3, as in torchvision's files.
         scale: side of the smallest anchor, in strides of its level.
         octaves: anchor scales in an octave.
         ratios: anchor heights by widths.
@@ -76,6 +78,7 @@ class RetinaNet:
     coarser: Coarser = "c5"
     top_down: bool = True
     norm_eps: float = 1e-5
+    stride_first: bool = False
     scale: float = 4.0
     octaves: int = 3
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
@@ -165,7 +168,8 @@ def retinanet(classes: int, settings: RetinaNet, backbone: Backbone, preprocess:
 
 def _resnet(variant: str) -> Callable[[int, RetinaNet], Parts]:
     def build(classes: int, settings: RetinaNet) -> Parts:
-        trunk = ResNet(variant, taps=("stage2", "stage3", "stage4"), norm=batch_norm(settings.norm_eps))
+        taps = ("stage2", "stage3", "stage4")
+        trunk = ResNet(variant, taps, norm=batch_norm(settings.norm_eps), v1=settings.stride_first)
         return retinanet(classes, settings, trunk, settings.preprocess())
 
     return build

@@ -15,7 +15,6 @@ from torch import Tensor
 from boxwright.errors import InputError
 
 OBSTACLES = {
-    "detectron2": "detectron2's ResNets halve the map in the first convolution of a unit; no recipe here does",
     "mmdetection": "mmdetection's P7 stands on P6 without a ReLU between them; every pyramid here has one",
 }
 """What keeps a model of ours from acting as the original, by `Layout.origin`."""

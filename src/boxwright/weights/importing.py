@@ -12,7 +12,7 @@ from torch import Tensor
 from boxwright.errors import InputError
 from boxwright.files import write_bytes
 from boxwright.model import Model
-from boxwright.weights import efficientnet_lite, from_torchvision
+from boxwright.weights import detectron2, efficientnet_lite, from_torchvision
 from boxwright.weights.download import sha256
 from boxwright.weights.foreign import OBSTACLES, current_names
 from boxwright.weights.read import read_state_dict
@@ -67,6 +67,8 @@ def _built(layout: Layout, state: Mapping[str, Tensor]) -> Model | None:
             f"is {layout.origin}'s {layout.name}, which no model here can act as",
             hint=f"{OBSTACLES[layout.origin]}; boxwright.weights.foreign has its tensors by torchvision's names",
         )
+    if layout.origin == "detectron2":
+        return detectron2.retinanet(layout.name, state)
     if layout.origin == "efficientnet-lite":
         variant = int(layout.name.removeprefix("efficientnet-lite"))
         efficientnet_lite.classifier(state, variant, Path(layout.name))

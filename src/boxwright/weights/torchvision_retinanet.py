@@ -12,7 +12,7 @@ from boxwright.recipes import RECIPES
 from boxwright.weights.adopt import adopted, rename
 
 # Whole names of tensors, old -> new; everything that no line knows keeps its name, and then has no place.
-_NAMES = (
+NAMES = (
     (r"backbone\.body\.", "backbone."),
     (r"backbone\.fpn\.inner_blocks\.(\d)\.0\.", r"neck.laterals.\1.0."),
     (r"backbone\.fpn\.layer_blocks\.(\d)\.0\.", r"neck.outputs.\1.0."),
@@ -55,7 +55,7 @@ def _build(recipe: str, origin: str, state: Mapping[str, Tensor], **changes: str
         recipe,
         origin,
         settings,
-        rename(state, _NAMES),
+        rename(state, NAMES),
         ids=range(columns),
         filter="bilinear",
         order="normalise-resize",
