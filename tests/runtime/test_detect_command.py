@@ -197,7 +197,7 @@ def test_the_first_word_is_a_model_or_a_source(tmp_path: Path, monkeypatch: pyte
     Path("pictures").mkdir()
     for arguments in (["a.jpg"], ["pictures"], ["-"], ["*.png"], ["more/pictures"]):
         assert model_and_sources(arguments) == (DEFAULT, arguments)
-    for model in ("x.onnx", "run/best.safetensors", "everyday", "misspelt"):
+    for model in ("x.onnx", "run/best.safetensors", "everyday", "misspelt", "other.pt"):
         assert model_and_sources([model, "a.jpg", "b.jpg"]) == (model, ["a.jpg", "b.jpg"])
 
 

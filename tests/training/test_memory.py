@@ -9,6 +9,7 @@ import pytest
 FAULTS = """
 import resource, sys
 import torch
+torch.set_num_threads(1)
 from boxwright.training.memory import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()

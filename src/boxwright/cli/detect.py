@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-MODELS = (".safetensors", ".onnx", ".xml")
+MODELS = (".safetensors", ".onnx", ".xml", ".pt", ".pth", ".bin", ".ckpt", ".pkl")
+"""Endings of files that were meant as models, though not all of them can be."""
 DEFAULT = "everyday"
 
 
