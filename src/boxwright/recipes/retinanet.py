@@ -25,7 +25,7 @@ from boxwright.necks.fpn import FPN, Coarser
 from boxwright.objective import Localisation, Objective
 from boxwright.preprocess import Preprocess
 from boxwright.priors import GridPriors, Placement, anchor_shapes
-from boxwright.recipes.recipe import Parts, Pretrained, Recipe, from_torchvision_classifier
+from boxwright.recipes.recipe import SMALL_ADAMW, Parts, Pretrained, Recipe, from_torchvision_classifier
 from boxwright.sample import Everything, HardNegatives
 from boxwright.training.settings import TrainSettings
 from boxwright.weights import efficientnet_lite as lite_weights
@@ -235,16 +235,6 @@ _SMALL = RetinaNet(
 )
 """For a CPU: a fixed input, separable towers, and anchors that reach down to 24 pixels."""
 
-_ADAMW = TrainSettings(
-    batch=8,
-    epochs=60,
-    optimiser="adamw",
-    lr=1e-3,
-    weight_decay=0.02,
-    backbone_lr=0.3,
-    warmup=100,
-    ema=0.998,
-)
 RETINANET_EFFICIENTNET_LITE0 = Recipe(
     "retinanet-efficientnet-lite0-fpn",
     "RetinaNet at 320 px on EfficientNet-Lite0 with separable towers: small and quick on a CPU",
@@ -252,7 +242,7 @@ RETINANET_EFFICIENTNET_LITE0 = Recipe(
     _SMALL,
     _efficientnet_lite0,
     AUGMENT_LIGHT,
-    _ADAMW,
+    SMALL_ADAMW,
     Pretrained(lite_weights.load, lite_weights.packaged, lite_weights.ORIGIN),
 )
 RETINANET_MOBILENET_V3_LARGE = replace(

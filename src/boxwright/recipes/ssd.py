@@ -24,7 +24,7 @@ from boxwright.necks.ssd_extras import Extra, SSDExtras
 from boxwright.objective import Objective
 from boxwright.preprocess import Preprocess
 from boxwright.priors import GridPriors, Placement, Shape, ssd_shapes
-from boxwright.recipes.recipe import Parts, Pretrained, Recipe, from_torchvision_classifier
+from boxwright.recipes.recipe import SMALL_ADAMW, Parts, Pretrained, Recipe, from_torchvision_classifier
 from boxwright.sample import HardNegatives
 from boxwright.training.settings import TrainSettings
 from boxwright.weights import efficientnet_lite as lite_weights
@@ -228,16 +228,6 @@ SSD512_VGG16 = replace(
     build=_ssd512,
     coco=None,
 )
-_ADAMW = TrainSettings(
-    batch=8,
-    epochs=60,
-    optimiser="adamw",
-    lr=1e-3,
-    weight_decay=0.02,
-    backbone_lr=0.3,
-    warmup=100,
-    ema=0.998,
-)
 SSD320_EFFICIENTNET_LITE0 = Recipe(
     "ssd320-efficientnet-lite0",
     "SSD at 320 px on EfficientNet-Lite0 with separable heads: small and quick on a CPU",
@@ -245,7 +235,7 @@ SSD320_EFFICIENTNET_LITE0 = Recipe(
     _SSD320,
     ssd_efficientnet_lite0,
     AUGMENT_LIGHT,
-    _ADAMW,
+    SMALL_ADAMW,
     Pretrained(lite_weights.load, lite_weights.packaged, lite_weights.ORIGIN),
 )
 SSDLITE320_MOBILENET_V3_LARGE = Recipe(
@@ -255,7 +245,7 @@ SSDLITE320_MOBILENET_V3_LARGE = Recipe(
     _SSDLITE320,
     ssdlite_mobilenet_v3_large,
     AUGMENT_LIGHT,
-    _ADAMW,
+    SMALL_ADAMW,
     from_torchvision_classifier("mobilenet_v3_large", mobilenet_weights.load_trunk),
     coco="ssdlite320_mobilenet_v3_large",
 )

@@ -43,7 +43,7 @@ def adopted(
         InputError: tensors that are not this network's.
     """
     if not ids:
-        raise InputError(f"not torchvision's {origin}: no classification head", path=origin)
+        raise InputError(f"not a {origin}: no classification head", path=origin)
     if _frozen(state) and hasattr(settings, "norm_eps"):
         # As the files have it that were trained with frozen norms; it travels in the manifest.
         settings = replace(settings, norm_eps=0.0)

@@ -111,7 +111,7 @@ def ssdlite320_mobilenet_v3_large(state: Mapping[str, Tensor]) -> Model:
         for key in ("head.classification_head.module_list.0.1.bias", "backbone.features.1.3.0.weight")
     )
     if bias is None or tail is None:
-        raise InputError(f"not torchvision's {origin}: no classification head", path=origin)
+        raise InputError(f"not a {origin}: no classification head", path=origin)
     recipe = RECIPES["ssdlite320-mobilenet-v3-large"].settings
     settings = replace(recipe, reduced_tail=len(tail) == 480, force="last", least_negatives=0)
     trunk = MobileNetV3("large", ("expand6", "last"), reduced_tail=settings.reduced_tail)
