@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from boxwright.backbones.layers import Norm
+from boxwright.backbones.pooled import PooledClassifier
 from boxwright.backbones.resnet import Basic, initialise, known
 from boxwright.features import FeatureSpec, Step
 
@@ -110,7 +111,7 @@ class CifarResNet(nn.Module):
         return (self.stem, *self.rows)
 
 
-class CifarResNetClassifier(nn.Module):
+class CifarResNetClassifier(PooledClassifier):
     """A net for 32 x 32 pixels with the paper's head: mean over positions, then one linear layer.
 
     Args:
@@ -129,18 +130,7 @@ class CifarResNetClassifier(nn.Module):
         norm: Norm = nn.BatchNorm2d,
         drop_path: float = 0.0,
     ) -> None:
-        super().__init__()
-        self.trunk = CifarResNet(depth, ("stage3",), plain, norm, drop_path)
-        self.linear = nn.Linear(WIDTHS[-1], classes)
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch class"]:
-        """Logits."""
-        (features,) = self.trunk(images)
-        return self.linear(features.mean((2, 3)))
-
-    def stages(self) -> tuple[nn.Module, ...]:
-        """The trunk's parts in order of depth, for freezing."""
-        return self.trunk.stages()
+        super().__init__(CifarResNet(depth, ("stage3",), plain, norm, drop_path), classes)
 
 
 def _plain(channels: int, width: int, stride: int, norm: Norm) -> nn.Sequential:

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from boxwright.backbones.inverted import InvertedResiduals, initialise
 from boxwright.backbones.inverted_plan import RELU6, Activation, Plan, Stage, rounded, rows
 from boxwright.backbones.layers import Norm, batch_norm
+from boxwright.backbones.pooled import PooledClassifier
 
 STAGES = (
     Stage(1, 3, 1, 16, 1),
@@ -105,7 +105,7 @@ class EfficientNetLite(InvertedResiduals):
         super().__init__(plan, taps, norm, drop_path)
 
 
-class EfficientNetClassifier(nn.Module):
+class EfficientNetClassifier(PooledClassifier):
     """A net of either kind with ImageNet's head: mean over positions, dropout, one linear layer.
 
     Args:
@@ -121,28 +121,14 @@ class EfficientNetClassifier(nn.Module):
     def __init__(
         self, variant: str = "b0", classes: int = 1000, norm: Norm | None = None, drop_path: float = 0.2
     ) -> None:
-        super().__init__()
         if variant not in VARIANTS:
             raise ValueError(f"no EfficientNet {variant}; there are {', '.join(VARIANTS)}")
         number, taps = int(variant[-1]), ("last",)
-        self.trunk: EfficientNet | EfficientNetLite
         if variant.startswith("lite"):
-            self.trunk = EfficientNetLite(number, taps, norm or TENSORFLOW, drop_path)
-            dropout = LITE[number][2]
+            lite = EfficientNetLite(number, taps, norm or TENSORFLOW, drop_path)
+            super().__init__(lite, classes, LITE[number][2])
         else:
-            self.trunk = EfficientNet(number, taps, norm, drop_path)
-            dropout = B[number][2]
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(self.trunk.specs[-1].channels, classes)
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch class"]:
-        """Logits."""
-        (features,) = self.trunk(images)
-        return self.linear(self.dropout(features.mean((2, 3))))
-
-    def stages(self) -> tuple[nn.Module, ...]:
-        """The trunk's parts in order of depth, for freezing."""
-        return self.trunk.stages()
+            super().__init__(EfficientNet(number, taps, norm, drop_path), classes, B[number][2])
 
 
 VARIANTS = (*(f"b{i}" for i in B), *(f"lite{i}" for i in LITE))

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from boxwright.backbones.layers import DropPath, Norm, batch_norm
+from boxwright.backbones.pooled import PooledClassifier
 from boxwright.backbones.resnet import initialise, known
 from boxwright.features import FeatureSpec, Step
 
@@ -168,7 +169,7 @@ class InceptionResNet(nn.Module):
         return tuple(self.rows)
 
 
-class InceptionResNetClassifier(nn.Module):
+class InceptionResNetClassifier(PooledClassifier):
     """Inception-ResNet-v2 with ImageNet's head: mean over positions, dropout of a fifth, one linear layer.
 
     Args:
@@ -178,19 +179,7 @@ class InceptionResNetClassifier(nn.Module):
     """
 
     def __init__(self, classes: int = 1000, norm: Norm = NORM, drop_path: float = 0.0) -> None:
-        super().__init__()
-        self.trunk = InceptionResNet(("stage4",), norm, drop_path)
-        self.dropout = nn.Dropout(DROPOUT)
-        self.linear = nn.Linear(self.trunk.specs[-1].channels, classes)
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch class"]:
-        """Logits."""
-        (features,) = self.trunk(images)
-        return self.linear(self.dropout(features.mean((2, 3))))
-
-    def stages(self) -> tuple[nn.Module, ...]:
-        """The trunk's parts in order of depth, for freezing."""
-        return self.trunk.stages()
+        super().__init__(InceptionResNet(("stage4",), norm, drop_path), classes, DROPOUT)
 
 
 def _stem(norm: Norm) -> nn.Sequential:

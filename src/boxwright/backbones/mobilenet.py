@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from boxwright.backbones.inverted import InvertedResiduals, initialise, pointwise
 from boxwright.backbones.inverted_plan import RELU, RELU6, Plan, Stage, rounded, rows
 from boxwright.backbones.layers import DepthwiseConv2d, Norm
+from boxwright.backbones.pooled import PooledClassifier
 from boxwright.backbones.resnet import known
 from boxwright.features import FeatureSpec, Step
 
@@ -112,7 +113,7 @@ class MobileNetV2(InvertedResiduals):
         initialise(self)
 
 
-class MobileNetV1Classifier(nn.Module):
+class MobileNetV1Classifier(PooledClassifier):
     """v1 with the paper's head: mean over positions, then one linear layer.
 
     Args:
@@ -122,21 +123,10 @@ class MobileNetV1Classifier(nn.Module):
     """
 
     def __init__(self, width: float = 1.0, classes: int = 1000, norm: Norm = nn.BatchNorm2d) -> None:
-        super().__init__()
-        self.trunk = MobileNetV1(("stage5",), width, norm)
-        self.linear = nn.Linear(self.trunk.specs[-1].channels, classes)
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch class"]:
-        """Logits."""
-        (features,) = self.trunk(images)
-        return self.linear(features.mean((2, 3)))
-
-    def stages(self) -> tuple[nn.Module, ...]:
-        """The trunk's parts in order of depth, for freezing."""
-        return self.trunk.stages()
+        super().__init__(MobileNetV1(("stage5",), width, norm), classes)
 
 
-class MobileNetV2Classifier(nn.Module):
+class MobileNetV2Classifier(PooledClassifier):
     """v2 with ImageNet's head: mean over positions, dropout, one linear layer.
 
     Args:
@@ -146,19 +136,7 @@ class MobileNetV2Classifier(nn.Module):
     """
 
     def __init__(self, width: float = 1.0, classes: int = 1000, norm: Norm = nn.BatchNorm2d) -> None:
-        super().__init__()
-        self.trunk = MobileNetV2(("last",), width, norm)
-        self.dropout = nn.Dropout(0.2)
-        self.linear = nn.Linear(self.trunk.specs[-1].channels, classes)
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch class"]:
-        """Logits."""
-        (features,) = self.trunk(images)
-        return self.linear(self.dropout(features.mean((2, 3))))
-
-    def stages(self) -> tuple[nn.Module, ...]:
-        """The trunk's parts in order of depth, for freezing."""
-        return self.trunk.stages()
+        super().__init__(MobileNetV2(("last",), width, norm), classes, 0.2)
 
 
 def separable(channels: int, width: int, stride: int, norm: Norm) -> nn.Sequential:

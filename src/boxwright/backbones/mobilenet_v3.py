@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from boxwright.backbones.inverted import InvertedResiduals, initialise
 from boxwright.backbones.inverted_plan import RELU, Activation, Block, Plan, rounded
 from boxwright.backbones.layers import Norm, batch_norm
+from boxwright.backbones.pooled import PooledClassifier
 
 HARDSWISH: Activation = partial(nn.Hardswish, inplace=True)
 NORM = batch_norm(eps=1e-3, momentum=0.01)
@@ -91,7 +92,7 @@ class MobileNetV3(InvertedResiduals):
         initialise(self)
 
 
-class MobileNetV3Classifier(nn.Module):
+class MobileNetV3Classifier(PooledClassifier):
     """v3 with ImageNet's head: mean over positions, then two linear layers with dropout between.
 
     Args:
@@ -112,22 +113,15 @@ class MobileNetV3Classifier(nn.Module):
         reduced_tail: bool = False,
         dilated: bool = False,
     ) -> None:
-        super().__init__()
-        self.trunk = MobileNetV3(size, ("last",), width, norm, reduced_tail, dilated)
+        trunk = MobileNetV3(size, ("last",), width, norm, reduced_tail, dilated)
         hidden = rounded(TABLES[size][1] // (2 if reduced_tail else 1) * width)
-        self.hidden = nn.Linear(self.trunk.specs[-1].channels, hidden)
+        super().__init__(trunk, classes, 0.2, hidden)
+        self.hidden = nn.Linear(trunk.specs[-1].channels, hidden)
         self.activation = HARDSWISH()
-        self.dropout = nn.Dropout(0.2)
-        self.linear = nn.Linear(hidden, classes)
 
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch class"]:
-        """Logits."""
-        (features,) = self.trunk(images)
-        return self.linear(self.dropout(self.activation(self.hidden(features.mean((2, 3))))))
-
-    def stages(self) -> tuple[nn.Module, ...]:
-        """The trunk's parts in order of depth, for freezing."""
-        return self.trunk.stages()
+    def pooled(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch feature"]:
+        """The hidden layer, which stands behind the means (section 5.1)."""
+        return self.activation(self.hidden(super().pooled(images)))
 
 
 def _blocks(row: Row, wide: float, divide: int = 1, dilation: int = 1) -> tuple[Block, ...]:

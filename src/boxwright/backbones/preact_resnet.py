@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from boxwright.backbones.layers import DropPath, Norm
+from boxwright.backbones.pooled import PooledClassifier
 from boxwright.backbones.resnet import TAPS, VARIANTS, Variant, initialise, known
 from boxwright.features import FeatureSpec, Step
 
@@ -124,7 +125,7 @@ class PreActResNet(nn.Module):
         return (self.stem, *self.rows)
 
 
-class PreActResNetClassifier(nn.Module):
+class PreActResNetClassifier(PooledClassifier):
     """A pre-activation ResNet with ImageNet's head: mean over positions, then one linear layer.
 
     Args:
@@ -137,18 +138,7 @@ class PreActResNetClassifier(nn.Module):
     def __init__(
         self, depth: int = 50, classes: int = 1000, norm: Norm = nn.BatchNorm2d, drop_path: float = 0.0
     ) -> None:
-        super().__init__()
-        self.trunk = PreActResNet(depth, ("stage4",), norm, drop_path)
-        self.linear = nn.Linear(self.trunk.specs[-1].channels, classes)
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch class"]:
-        """Logits."""
-        (features,) = self.trunk(images)
-        return self.linear(features.mean((2, 3)))
-
-    def stages(self) -> tuple[nn.Module, ...]:
-        """The trunk's parts in order of depth, for freezing."""
-        return self.trunk.stages()
+        super().__init__(PreActResNet(depth, ("stage4",), norm, drop_path), classes)
 
 
 def _unit(

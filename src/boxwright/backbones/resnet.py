@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from boxwright.backbones.layers import DropPath, Norm
+from boxwright.backbones.pooled import PooledClassifier
 from boxwright.features import FeatureSpec, Step
 
 
@@ -187,7 +188,7 @@ class ResNet(nn.Module):
         return (nn.ModuleList((self.conv1, self.bn1)), *(self.get_submodule(name) for name in self._rows))
 
 
-class ResNetClassifier(nn.Module):
+class ResNetClassifier(PooledClassifier):
     """A ResNet with ImageNet's head: mean over positions, then one linear layer.
 
     Args:
@@ -206,18 +207,7 @@ class ResNetClassifier(nn.Module):
         drop_path: float = 0.0,
         v1: bool = False,
     ) -> None:
-        super().__init__()
-        self.trunk = ResNet(variant, ("stage4",), norm, drop_path, v1)
-        self.fc = nn.Linear(self.trunk.specs[-1].channels, classes)
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch class"]:
-        """Logits."""
-        (features,) = self.trunk(images)
-        return self.fc(features.mean((2, 3)))
-
-    def stages(self) -> tuple[nn.Module, ...]:
-        """The trunk's parts in order of depth, for freezing."""
-        return self.trunk.stages()
+        super().__init__(ResNet(variant, ("stage4",), norm, drop_path, v1), classes)
 
 
 def known(taps: Sequence[str], names: Collection[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Torchvision's ResNet, wide ResNet and ResNeXt weights; our nets name their parts as those files do."""
+"""Torchvision's ResNet, wide ResNet and ResNeXt weights; our trunks name their parts as those files do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ HEAD = "fc."
 
 def rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Torchvision's names as `ResNetClassifier`'s: all but the last layer stand in the trunk."""
-    return {key if key.startswith(HEAD) else f"trunk.{key}": value for key, value in state.items()}
+    return {
+        f"linear.{key.removeprefix(HEAD)}" if key.startswith(HEAD) else f"trunk.{key}": value
+        for key, value in state.items()
+    }
 
 
 def classifier(name: str, state: Mapping[str, Tensor]) -> ResNetClassifier:
