@@ -192,3 +192,12 @@ def test_all_of_it(tmp_path: Path) -> None:
     for row in every:
         page = detail.text(row)
         assert max(len(line) for line in page.splitlines()) <= 100, row.name
+
+
+def test_foreign_layouts_are_said_to_be_unverified() -> None:
+    said = [one.what for one in find_entry("retinanet-resnet101-fpn").weights if one.origin == "unverified"]
+    assert [library for library in ("detectron2", "mmdetection") if any(library in one for one in said)] == [
+        "detectron2",
+        "mmdetection",
+    ]
+    assert all("by what its sources say" in one for one in said)

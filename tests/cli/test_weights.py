@@ -100,15 +100,6 @@ def test_an_unknown_layout_and_a_wrong_name(resnet18: dict[str, Tensor], tmp_pat
     assert "must end in .safetensors" in refused("import", file, "--out", tmp_path / "a.pth")
 
 
-def test_what_cannot_be_mapped_exactly_says_why(tmp_path: Path) -> None:
-    file = tmp_path / "model_final.pth"
-    state = {key: torch.zeros(()).expand(value.shape) for key, value in empty(mmdetection(6)).items()}
-    torch.save({"state_dict": state}, file)
-    line = refused("import", file, "--out", tmp_path / "a.safetensors")
-    assert "is mmdetection's retinanet_resnet50_fpn" in line
-    assert "without a ReLU" in line
-
-
 def test_detectron2s_retinanet_becomes_a_model_with_its_ways(tmp_path: Path) -> None:
     file, out = tmp_path / "model_final.pth", tmp_path / "a.safetensors"
     generator = torch.Generator().manual_seed(0)
@@ -132,6 +123,40 @@ def test_detectron2s_retinanet_becomes_a_model_with_its_ways(tmp_path: Path) -> 
     priors = model.net.priors(grids, (128, 160), sizes, model.net.neck.specs)
     last = priors.boxes[0, -1]
     assert ((last[:2] + last[2:]) / 2).tolist() == [128.0, 0.0]  # the second cell of P7, at stride 128
+
+
+@pytest.mark.parametrize("style", ["", "_caffe"])
+def test_mmdetections_retinanet_becomes_a_model_with_its_ways(tmp_path: Path, style: str) -> None:
+    """By the style that its published files have in their names."""
+    file, out = tmp_path / f"retinanet_r50{style}_fpn_1x_coco-0.pth", tmp_path / "a.safetensors"
+    generator = torch.Generator().manual_seed(0)
+    state = {k: torch.rand(v.shape, generator=generator) for k, v in empty(mmdetection(6)).items()}
+    torch.save({"meta": {"epoch": 12, "CLASSES": ("person", "bicycle")}, "state_dict": state}, file)
+    assert "mmdetection's retinanet_resnet50_fpn" in weights("import", file, "--out", out).stderr
+    model = bw.load(out)
+    assert len(model.classes) == 80
+    assert (model.decoder.floor, model.decoder.candidates, model.decoder.iou) == (0.05, 1000, 0.5)
+    first, unit = model.net.backbone.conv1.weight, model.net.backbone.layer2[0]
+    one, three = unit.conv1.stride, unit.conv2.stride
+    theirs, mean, std = state["backbone.conv1.weight"], model.preprocess.mean, model.preprocess.std
+    assert [255 * value for value in mean] == pytest.approx([123.675, 116.28, 103.53])
+    if style:
+        assert torch.equal(first, theirs.flip(1))
+        assert (one, three) == ((2, 2), (1, 1))
+        assert [255 * value for value in std] == pytest.approx([1, 1, 1])
+    else:
+        assert torch.equal(first, theirs)
+        assert (one, three) == ((1, 1), (2, 2))
+        assert [255 * value for value in std] == pytest.approx([58.395, 57.12, 57.375])
+    # Its anchors have the ratios in our order, and so has its head.
+    assert torch.equal(model.net.head.scores[0].bias, state["bbox_head.retina_cls.bias"])
+    # P6 below 0 must reach P7.
+    with torch.no_grad():
+        model.net.neck.extras[0][0].bias.fill_(-1e6)
+        *_, p6, p7 = model.net.neck([torch.rand(1, c, 4, 4) for c in (512, 1024, 2048)])
+    assert p6.max() < 0
+    weight, bias = (state[f"neck.fpn_convs.4.conv.{leaf}"] for leaf in ("weight", "bias"))
+    torch.testing.assert_close(p7, torch.nn.functional.conv2d(p6, weight, bias, 2, 1))
 
 
 @pytest.mark.slow

@@ -18,7 +18,9 @@ def taps(height: int, width: int) -> list[torch.Tensor]:
     return [torch.randn(2, s.channels, s.cells(height), s.cells(width), generator=generator) for s in SPECS]
 
 
-@pytest.mark.parametrize(("coarser", "levels"), [("none", 3), ("pool", 4), ("p5", 5), ("c5", 5)])
+@pytest.mark.parametrize(
+    ("coarser", "levels"), [("none", 3), ("pool", 4), ("p5", 5), ("c5", 5), ("c5-linear", 5)]
+)
 @given(height=st.integers(33, 200), width=st.integers(33, 200))
 def test_levels_are_what_the_specs_say(coarser: Coarser, levels: int, height: int, width: int) -> None:
     neck = FPN(SPECS, 4, coarser)
@@ -48,6 +50,19 @@ def test_p6_stands_where_it_is_told() -> None:
     on_c5, on_p5 = FPN(SPECS, 4, "c5"), FPN(SPECS, 4, "p5")
     assert on_c5.extras[0][0].in_channels == 16
     assert on_p5.extras[0][0].in_channels == 4
+
+
+@pytest.mark.parametrize(("coarser", "expected"), [("p5", 0.0), ("c5", 0.0), ("c5-linear", -3.0)])
+def test_a_relu_stands_before_p7_where_it_is_told(coarser: Coarser, expected: float) -> None:
+    """With identities for convolutions, and P6 moved below zero."""
+    neck = FPN(tuple(FeatureSpec(1, spec.steps) for spec in SPECS), 1, coarser)
+    for convolution in neck.modules():
+        if isinstance(convolution, nn.Conv2d):
+            nn.init.dirac_(convolution.weight)
+    nn.init.constant_(neck.extras[0][0].bias, -3)
+    *_, p6, p7 = neck([torch.zeros(1, 1, n, n) for n in (8, 4, 2)])
+    assert p6.item() == -3
+    assert p7.item() == expected
 
 
 @pytest.mark.parametrize("separable", [False, True])

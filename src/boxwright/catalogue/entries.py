@@ -15,7 +15,6 @@ from boxwright.loading import PACKAGED, packaged_names
 from boxwright.modelfile import read_model
 from boxwright.recipes import RECIPES, Recipe
 from boxwright.weights import efficientnet_lite
-from boxwright.weights.foreign import OBSTACLES
 
 Kind = Literal["detector", "classifier"]
 Origin = Literal["packaged model", "torchvision file", "ImageNet, here", "ImageNet file", "unverified"]
@@ -158,9 +157,10 @@ def _recipe_weights(recipe: Recipe) -> Iterator[Weights]:
     if recipe.pretrained.published is not None:
         yield Weights("ImageNet file", f"backbone: torchvision's {recipe.pretrained.published}")
     if recipe.name in FOREIGN:
-        yield Weights("unverified", "boxwright weights import reads detectron2's, by what its sources say")
-        for obstacle in OBSTACLES.values():
-            yield Weights("unverified", f"names are known, but {obstacle}")
+        for library in ("detectron2", "mmdetection"):
+            yield Weights(
+                "unverified", f"boxwright weights import reads {library}'s, by what its sources say"
+            )
 
 
 @cache

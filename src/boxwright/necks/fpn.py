@@ -12,13 +12,15 @@ from torch import Tensor, nn
 from boxwright.backbones.layers import DepthwiseConv2d, Norm
 from boxwright.features import FeatureSpec, Step
 
-Coarser = Literal["none", "pool", "p5", "c5"]
+Coarser = Literal["none", "pool", "p5", "c5", "c5-linear"]
 """What follows the coarsest tap:
 
-none  nothing: P2 to P5 on four taps
-pool  one level, every second cell of the last one: P6 in the FPN paper's section 4.1
-p5    two levels, 3x3 convolutions of stride 2 on the pyramid's last level (P6, P7 as torchvision has them)
-c5    the same on the backbone's last tap: Lin et al. 2017 (Focal loss), section 4
+none       nothing: P2 to P5 on four taps
+pool       one level, every second cell of the last one: P6 in the FPN paper's section 4.1
+p5         two levels, 3x3 convolutions of stride 2 on the pyramid's last level, with a ReLU between them (P6, P7 as
+           torchvision has them)
+c5         the same on the backbone's last tap: Lin et al. 2017 (Focal loss), section 4
+c5-linear  the same without the ReLU, as mmdetection's RetinaNet has it
 """
 
 
@@ -56,7 +58,7 @@ class FPN(nn.Module):
         if coarser == "pool":
             levels.append(levels[-1].then(channels, Step(1, 2, 0)))
         elif coarser != "none":
-            for source in (specs[-1].channels if coarser == "c5" else channels, channels):
+            for source in (channels if coarser == "p5" else specs[-1].channels, channels):
                 self.extras.append(_conv(source, channels, 3, 2, separable=separable, norm=norm))
                 levels.append(levels[-1].then(channels, Step(3, 2, 1)))
         self.specs = tuple(levels)
@@ -75,8 +77,8 @@ class FPN(nn.Module):
             levels.append(F.max_pool2d(levels[-1], 1, stride=2))
         elif self.coarser != "none":
             first, second = self.extras
-            levels.append(first(features[-1] if self.coarser == "c5" else levels[-1]))
-            levels.append(second(F.relu(levels[-1])))
+            levels.append(first(levels[-1] if self.coarser == "p5" else features[-1]))
+            levels.append(second(levels[-1] if self.coarser == "c5-linear" else F.relu(levels[-1])))
         return levels
 
 

@@ -14,12 +14,11 @@ from torch import Tensor
 
 from boxwright.errors import InputError
 
-OBSTACLES = {
-    "mmdetection": "mmdetection's P7 stands on P6 without a ReLU between them; every pyramid here has one",
-}
-"""What keeps a model of ours from acting as the original, by `Layout.origin`."""
-
 _MEAN = (103.53, 116.28, 123.675)
+MSRA_MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
+MSRA_STD = (1 / 255,) * 3
+"""What nets on the ResNets of MSRA want, as they read BGR of 0 to 255 and divide by nothing, for RGB of 0 to 1."""
+
 _SCALES, _RATIOS = 3, 3
 _FPN = "backbone.fpn"
 _SCORES = "head.classification_head"
@@ -46,6 +45,7 @@ _DETECTRON2: _Names = (
     (r"head\.cls_score\.(\w+)", rf"{_SCORES}.cls_logits.\1"),
     (r"head\.bbox_pred\.(\w+)", rf"{_BOXES}.bbox_reg.\1"),
 )
+_CONV1 = "backbone.body.conv1.weight"
 _UNIT = re.compile(r"backbone\.bottom_up\.res(\d)\.(\d+)\.(?:conv(\d)|shortcut)(\.norm)?\.(\w+)")
 _MMDETECTION: _Names = (
     (r"backbone\.((?:conv1|bn1|layer\d)\..+)", r"backbone.body.\1"),
@@ -92,9 +92,7 @@ def detectron2(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for key in [key for key in renamed if key.endswith(".running_var")]:
         counter = key.replace("running_var", "num_batches_tracked")
         renamed.setdefault(counter, torch.zeros((), dtype=torch.long))
-    first = "backbone.body.conv1.weight"
-    if first in renamed:
-        renamed[first] = renamed[first].flip(1)
+    _turn_to_rgb(renamed)
     for layer in (f"{_SCORES}.cls_logits", f"{_BOXES}.bbox_reg"):
         for leaf in ("weight", "bias"):
             if (key := f"{layer}.{leaf}") in renamed:
@@ -102,17 +100,26 @@ def detectron2(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def mmdetection(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def mmdetection(state: Mapping[str, Tensor], *, caffe: bool = False) -> dict[str, Tensor]:
     """The RetinaNet of mmdetection on ResNet-50 or -101 by torchvision's names; its order of anchors is ours.
 
     What differs is not in the tensors: P6 stands on C5, P7 on P6 without the ReLU between; anchors are centred on
     i * stride and not rounded. Whether the backbone's stride is in the 3x3 convolution ("pytorch", RGB, ImageNet's
     mean and deviation) or in the 1x1 before it ("caffe", BGR), only the configuration tells.
 
+    Args:
+        state: its tensors.
+        caffe: they are of that style: the first convolution is turned to RGB.
+
     Raises:
         InputError: tensors that these nets have not.
     """
-    return {_strict(key, _renamed(key, _MMDETECTION), "mmdetection"): value for key, value in state.items()}
+    renamed = {
+        _strict(key, _renamed(key, _MMDETECTION), "mmdetection"): value for key, value in state.items()
+    }
+    if caffe:
+        _turn_to_rgb(renamed)
+    return renamed
 
 
 def ratios_first(values: Tensor) -> Tensor:
@@ -122,6 +129,12 @@ def ratios_first(values: Tensor) -> Tensor:
     [0, 3, 6, 1, 4, 7, 2, 5, 8]
     """
     return values.unflatten(0, (_SCALES, _RATIOS, -1)).transpose(0, 1).flatten(0, 2)
+
+
+def _turn_to_rgb(state: dict[str, Tensor]) -> None:
+    """Change the first convolution, which knows BGR."""
+    if _CONV1 in state:
+        state[_CONV1] = state[_CONV1].flip(1)
 
 
 def _detectron2_name(key: str) -> str:

@@ -12,9 +12,9 @@ from torch import Tensor
 from boxwright.errors import InputError
 from boxwright.files import write_bytes
 from boxwright.model import Model
-from boxwright.weights import detectron2, efficientnet_lite, from_torchvision
+from boxwright.weights import detectron2, efficientnet_lite, from_torchvision, mmdetection
 from boxwright.weights.download import sha256
-from boxwright.weights.foreign import OBSTACLES, current_names
+from boxwright.weights.foreign import current_names
 from boxwright.weights.read import read_state_dict
 from boxwright.weights.recognise import Layout, recognise
 
@@ -25,22 +25,22 @@ def import_checkpoint(
     """Read `file`, check every tensor against the network it is of, and write `out`.
 
     Args:
-        file: a .pth or .safetensors file.
+        file: a .pth or .safetensors file; of mmdetection's, "caffe" in the name tells the backbone's style.
         out: a .safetensors file: a detector's is opened by `boxwright.load`, a classifier's holds the original
             names and is given to training as weights.
         name: torchvision's builder; told by the tensors if not given.
         classes: a text of the detector's class names, one a line; "class 1" and so on if not given.
 
     Raises:
-        InputError: not such a file, no known layout, tensors that are not the network's, a layout that cannot be
-            read so that it acts as the original, or another number of classes.
+        InputError: not such a file, no known layout, tensors that are not the network's, or another number of
+            classes.
     """
     if out.suffix != ".safetensors":
         raise InputError("the file to write must end in .safetensors", path=out, hint="choose another name")
     state = current_names(read_state_dict(file))
     try:
         layout = recognise(state) if name is None else Layout("torchvision", name, True)
-        model = _built(layout, state)
+        model = _built(layout, state, file)
     except InputError as error:
         raise InputError(error.message, path=file, hint=error.hint) from error
     source = {"file": file.name, "sha256": sha256(file)}
@@ -60,13 +60,11 @@ def import_checkpoint(
     return layout
 
 
-def _built(layout: Layout, state: Mapping[str, Tensor]) -> Model | None:
+def _built(layout: Layout, state: Mapping[str, Tensor], file: Path) -> Model | None:
     """The detector; None for a classifier, which is built to check its tensors alone."""
-    if layout.origin in OBSTACLES:
-        raise InputError(
-            f"is {layout.origin}'s {layout.name}, which no model here can act as",
-            hint=f"{OBSTACLES[layout.origin]}; boxwright.weights.foreign has its tensors by torchvision's names",
-        )
+    if layout.origin == "mmdetection":
+        # Its published files of this style have it in their names; no tensor shows it.
+        return mmdetection.retinanet(layout.name, state, caffe="caffe" in file.stem)
     if layout.origin == "detectron2":
         return detectron2.retinanet(layout.name, state)
     if layout.origin == "efficientnet-lite":

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor
 
+from boxwright.errors import InputError, near
 from boxwright.model import Model
+from boxwright.preprocess import Filter, Order
 from boxwright.recipes import RECIPES
 from boxwright.weights.adopt import adopted, rename
 
@@ -26,6 +29,11 @@ NAMES = (
     (r"head\.regression_head\.bbox_reg\.", "head.offsets.0."),
 )
 ANCHORS = 9
+RECIPE = {
+    "retinanet_resnet50_fpn": "retinanet-resnet50-fpn",
+    "retinanet_resnet101_fpn": "retinanet-resnet101-fpn",
+}
+"""Ours that has the same parts, by the layout's name, where others than torchvision publish such a network."""
 
 
 def retinanet_resnet50_fpn(state: Mapping[str, Tensor]) -> Model:
@@ -48,7 +56,34 @@ def _build(recipe: str, origin: str, state: Mapping[str, Tensor], **changes: str
         detections=300,
         **changes,
     )
-    # All columns are classes of the original, the first ("background" in its list) too: a sigmoid head has none.
+    return adopt(recipe, origin, settings, state, filter="bilinear", order="normalise-resize")
+
+
+def recipe_for(library: str, name: str) -> str:
+    """Our recipe for a network of another library's.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in RECIPE:
+        raise InputError(f"no importer for {library}'s {name!r}", hint=near(name, RECIPE))
+    return RECIPE[name]
+
+
+def adopt(
+    recipe: str,
+    origin: str,
+    settings: Any,
+    state: Mapping[str, Tensor],
+    *,
+    filter: Filter,
+    order: Order,
+    mean: tuple[float, float, float] | None = None,
+    std: tuple[float, float, float] | None = None,
+) -> Model:
+    """A RetinaNet with tensors by torchvision's names; arguments as of `adopted`."""
+    # All columns are classes of the original, torchvision's first ("background" in its list) too: a sigmoid head
+    # has none.
     bias = state.get("head.classification_head.cls_logits.bias")
     columns = 0 if bias is None else bias.numel() // ANCHORS
     return adopted(
@@ -57,6 +92,8 @@ def _build(recipe: str, origin: str, state: Mapping[str, Tensor], **changes: str
         settings,
         rename(state, NAMES),
         ids=range(columns),
-        filter="bilinear",
-        order="normalise-resize",
+        filter=filter,
+        order=order,
+        mean=mean,
+        std=std,
     )
