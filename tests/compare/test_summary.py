@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ FACTS = {"images": "9 to train", "weights": "auto", "train.lr": 0.1, "train.sele
 
 def write(out: Path, label: str, seed: int, ap50: float, number: int = 0, **facts: Any) -> None:
     folder = record.folder(out, label, seed)
-    started = record.Started(label, seed, number, facts.pop("recipe", "r"), (), 1_500_000, 2.0, FACTS | facts)
+    recipe, changes = facts.pop("recipe", "r"), facts.pop("changes", ())
+    started = record.Started(label, seed, number, recipe, changes, 1_500_000, 2.0, FACTS | facts)
     record.write(folder / record.VARIANT, started)
     found = {"AP50": ap50, "AP": ap50 / 2, "VOC AP50": ap50}
     record.write(folder / record.RESULT, record.Result(found, "test", 7, 60.0 * (seed + 1), 100))
@@ -52,6 +54,27 @@ def test_what_was_held_the_same_is_what_does_not_differ(tmp_path: Path) -> None:
     assert line.endswith("seed 0; every setting of training and augmentation but train.lr.")
     write(tmp_path, "d", 0, 0.5, images="8 to train")
     assert "images" not in summary.held(record.gather(tmp_path))
+
+
+def test_the_page_lists_what_differs_and_says_once_what_does_not(tmp_path: Path) -> None:
+    common = ("train.epochs=24", "train.freeze=3")
+    write(tmp_path, "r", 0, 0.5, 0, changes=common)
+    # A variant's own value overrules the common one, which then is not common.
+    write(tmp_path, "own", 0, 0.5, 1, changes=(*common, "train.freeze=0", "augment.scale=0.5,2"))
+    text = page(summary.compare(record.gather(tmp_path), {}, data="d"), tmp_path)
+    assert "<p>All variants: r, train.epochs=24.</p>" in text
+    settings = re.findall(r'<b>(.*?)</b><div class="soft">(.*?)</div>', text)
+    assert settings == [("r", "train.freeze=3"), ("own", "train.freeze=0<br>augment.scale=0.5,2")]
+    # Another recipe is named with the variant, unless that is called like it.
+    write(tmp_path, "third", 0, 0.5, 2, recipe="s<", changes=("train.freeze=1",))
+    text = page(summary.compare(record.gather(tmp_path), {}, data="d"), tmp_path)
+    assert "All variants" not in text
+    settings = re.findall(r'<b>(.*?)</b><div class="soft">(.*?)</div>', text)
+    assert [what for _, what in settings] == [
+        "train.epochs=24<br>train.freeze=3",
+        "r<br>train.epochs=24<br>train.freeze=0<br>augment.scale=0.5,2",
+        "s&lt;<br>train.freeze=1",
+    ]
 
 
 def test_names_from_outside_are_escaped_and_a_folder_without_runs_is_refused(tmp_path: Path) -> None:

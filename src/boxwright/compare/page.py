@@ -1,17 +1,16 @@
-"""The comparison as one page, in the style of the report: no script, nothing loaded from anywhere."""
+"""The comparison as one page, in the style of the report."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from html import escape
 from pathlib import Path
 
 from boxwright.compare.plots import COLOURS, Curve, Dot, curves, scatter
 from boxwright.compare.record import Run
-from boxwright.compare.summary import Comparison, Row, mean, spread
+from boxwright.compare.summary import Comparison, Row, mean, shared, spread
 from boxwright.compare.table import cells, failures
+from boxwright.evaluate.shell import shell
 from boxwright.evaluate.style import CSS
 from boxwright.files import write_text
 
@@ -54,44 +53,33 @@ def save(comparison: Comparison, out: Path) -> Path:
 
 def page(comparison: Comparison, out: Path) -> str:
     """The whole page; the runs' own reports are linked relative to `out`."""
-    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     title = f"{len(comparison.rows)} variants on {comparison.data}"
-    sections = (
-        ("table", "The table", _table(comparison)),
-        ("cost", "Accuracy and what it costs", _plots(comparison)),
-        ("learning", "Learning curves", _learning(comparison)),
-        ("runs", "Every run", _runs(comparison, out)),
-    )
-    links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name, content in sections if content)
-    body = "".join(
-        f'<section id="{anchor}"><h2>{name}</h2>{content}</section>'
-        for anchor, name, content in sections
-        if content
-    )
-    machine = ", ".join(f"{key} {value}" for key, value in comparison.machine.items())
     lead = f'<p class="lead">{escape(comparison.question)}</p>' if comparison.question else ""
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
-        f"style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'\">"
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
-        f'<header><h1>{escape(title)}</h1><p class="soft">Figures of {escape(comparison.tested)}</p>{lead}'
+    notes = (*comparison.notes, *failures(comparison))
+    machine = ", ".join(f"{key} {value}" for key, value in comparison.machine.items())
+    return shell(
+        title,
+        STYLE,
+        f'<h1>{escape(title)}</h1><p class="soft">Figures of {escape(comparison.tested)}</p>{lead}'
         f"<p>{escape(comparison.held)}</p>"
-        + "".join(
-            f'<p class="note">{escape(note)}</p>' for note in (*comparison.notes, *failures(comparison))
-        )
-        + f"</header><nav>{links}</nav><main>{body}"
-        f"<footer>Made by boxwright compare on {escape(machine)}. The same numbers, and more digits, are in "
-        "compare.json and compare.csv.</footer></main></body></html>\n"
+        + "".join(f'<p class="note">{escape(note)}</p>' for note in notes),
+        (
+            ("table", "The table", _table(comparison)),
+            ("cost", "Accuracy and what it costs", _plots(comparison)),
+            ("learning", "Learning curves", _learning(comparison)),
+            ("runs", "Every run", _runs(comparison, out)),
+        ),
+        f"Made by boxwright compare on {escape(machine)}. The same numbers, and more digits, are in "
+        "compare.json and compare.csv.",
     )
 
 
 def _table(comparison: Comparison) -> str:
     (_, *head), lines = cells(comparison)
+    common = shared(comparison.rows)
     rows = ""
     for number, (row, (name, *values)) in enumerate(zip(comparison.rows, lines, strict=True)):
-        what = [row.recipe] * (row.recipe != row.label) + list(row.changes)
+        what = [one for one in row.told() if one not in common and one != row.label]
         rows += (
             f'<tr><td class="text what"><i class="s s{number % COLOURS}"></i><b>{escape(name)}</b>'
             f'<div class="soft">{"<br>".join(escape(one) for one in what)}</div></td>'
@@ -99,9 +87,10 @@ def _table(comparison: Comparison) -> str:
             + "</tr>"
         )
     titles = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    all_have = f"<p>All variants: {escape(', '.join(common))}.</p>" if common else ""
     return (
         "<p>Mean and standard deviation over seeds; accuracies in percent; a multiply-add is 2 operations.</p>"
-        f'<div class="scroll"><table><tr><th>variant</th>{titles}</tr>{rows}</table></div>'
+        f'{all_have}<div class="scroll"><table><tr><th>variant</th>{titles}</tr>{rows}</table></div>'
     )
 
 

@@ -52,6 +52,11 @@ class Row:
         """Images a second in training, mean over runs."""
         return mean([run.images_per_second for run in self.finished])
 
+    def told(self) -> tuple[str, ...]:
+        """The recipe, and the changed settings that hold: of two for one key the later."""
+        values = dict(change.split("=", 1) for change in self.changes)
+        return (self.recipe, *(f"{key}={value}" for key, value in values.items()))
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -138,6 +143,12 @@ def held(runs: Sequence[Run]) -> str:
     what = "every setting" if same_recipe else "every setting of training and augmentation"
     parts.append(f"{what} but {', '.join(shown)}" if shown else what)
     return f"Held the same: {'; '.join(parts)}."
+
+
+def shared(rows: Sequence[Row]) -> list[str]:
+    """What all variants were told alike: recipe and changed settings."""
+    first, *others = (row.told() for row in rows)
+    return [one for one in first if all(one in other for other in others)]
 
 
 def mean(values: Sequence[float]) -> float:

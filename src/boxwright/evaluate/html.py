@@ -1,19 +1,14 @@
-"""The report as one page: no script, nothing loaded from anywhere, readable offline and on paper.
-
-The page carries its own content security policy: one style sheet by its hash, pictures from inside the file,
-nothing else. Every text that came from outside is escaped.
-"""
+"""The report as one page, readable offline and on paper. Every text that came from outside is escaped."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from html import escape
 from typing import TYPE_CHECKING
 
 from boxwright.evaluate.plots import interval, percent, score
 from boxwright.evaluate.sections import SECTIONS
+from boxwright.evaluate.shell import shell
 from boxwright.evaluate.style import CSS
 
 if TYPE_CHECKING:
@@ -22,22 +17,12 @@ if TYPE_CHECKING:
 
 def page(report: Report) -> str:
     """The whole page."""
-    made = [(anchor, title, content) for anchor, title, make in SECTIONS if (content := make(report))]
-    title = f"{subject(report)} on {place(report)}"
-    digest = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
-    links = "".join(f'<a href="#{anchor}">{heading}</a>' for anchor, heading, _ in made)
-    body = "".join(
-        f'<section id="{anchor}"><h2>{heading}</h2>{content}</section>' for anchor, heading, content in made
-    )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
-        f"style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'\">"
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{CSS}</style></head><body>"
-        f"<header>{_header(report)}</header><nav>{links}</nav><main>{body}"
-        "<footer>Made by boxwright eval. The same numbers, and more digits, are in report.json.</footer>"
-        "</main></body></html>\n"
+    return shell(
+        f"{subject(report)} on {place(report)}",
+        CSS,
+        _header(report),
+        [(anchor, heading, make(report)) for anchor, heading, make in SECTIONS],
+        "Made by boxwright eval. The same numbers, and more digits, are in report.json.",
     )
 
 
