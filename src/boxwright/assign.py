@@ -32,12 +32,15 @@ class IoUAssigner:
         foreground: a prior answers for its best object from this IoU on.
         background: a prior below this IoU with every object is background; in between it is ignored.
         force: what happens to objects below the threshold.
+        least: a prior whose best overlap is below this is no background but ignored (Girshick 2015, section 2.3: .1,
+            "a heuristic for hard example mining").
         covered: a prior with this share of its own area in an ignored object (crowd, difficult) is ignored.
     """
 
     foreground: float = 0.5
     background: float = 0.5
     force: Force = "none"
+    least: float = 0.0
     covered: float = 0.5
 
     @torch.no_grad()
@@ -70,7 +73,8 @@ class IoUAssigner:
         if len(index):
             overlap = iou(boxes[index], priors)
             best, row = overlap.max(0)
-            state = torch.where(best >= self.foreground, 1, torch.where(best < self.background, 0, -1))
+            negative = (best < self.background) & (best >= self.least)
+            state = torch.where(best >= self.foreground, 1, torch.where(negative, 0, -1))
             if self.force == "best":
                 most = overlap.amax(1, keepdim=True)
                 state = torch.where(((overlap == most) & (most > 0)).any(0), 1, state)

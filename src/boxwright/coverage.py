@@ -93,8 +93,10 @@ Lay = Callable[[Any], Float[Tensor, "prior 4"]]
 def layer(recipe: Recipe, settings: Any) -> Lay:
     """What lays a recipe's priors for changed settings; no forward pass, since the levels state their cells."""
     parts = recipe.build(1, settings)
-    net: Any = parts.net
-    specs = net.neck.specs
+    dense = parts.net.dense
+    if dense is None:
+        raise InputError(f"{recipe.name} lays no priors on cells", hint="choose a detector with anchors")
+    specs = dense.neck.specs
     height, width = parts.preprocess.size
     grids = [(spec.cells(height), spec.cells(width)) for spec in specs]
     size = torch.tensor([[height, width]])

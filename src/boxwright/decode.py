@@ -11,7 +11,7 @@ from torch import Tensor
 
 from boxwright.boxes import DeltaCoder, clip
 from boxwright.nms import nms
-from boxwright.types import Detections, Predictions
+from boxwright.types import Detections, Output, Predictions, Priors, TwoStageOutput
 
 Activation = Literal["softmax", "sigmoid", "softmax-objects"]
 """How logits become scores:
@@ -35,6 +35,8 @@ class Decoder:
         detections: the best that remain, over all classes (SSD: 200).
         per: whether candidates are chosen class by class, or level by level with all classes together
             (RetinaNet: 1000 a level).
+        among: which boxes suppress each other: those of a class, or those of a level (region proposals).
+        smallest: a box with a side below this, in pixels, is no candidate.
     """
 
     coder: DeltaCoder
@@ -44,12 +46,30 @@ class Decoder:
     iou: float
     detections: int
     per: Literal["class", "level"] = "class"
+    among: Literal["class", "level"] = "class"
+    smallest: float = 0.0
 
-    def __call__(self, out: Predictions, sizes: Int[Tensor, "batch 2"]) -> Detections:
-        """Detections in pixels of the network's input, inside each image's unpadded (height, width)."""
+    def __call__(self, out: Output, sizes: Int[Tensor, "batch 2"]) -> Detections:
+        """Detections in pixels of the network's input, inside each image's unpadded (height, width).
+
+        Raises:
+            ValueError: regions that were sampled with the targets.
+        """
+        if isinstance(out, TwoStageOutput):
+            if out.sampled:
+                raise ValueError(
+                    "these regions were sampled with the targets: detect with net(images, sizes)"
+                )
+            out = out.regions
         best, prior, labels = self._candidates(self.scores(out), out.priors.per_level)
         boxes = clip(self._boxes(out, prior, labels), sizes)
-        keep = nms(boxes, best, labels, self.iou, self.detections)
+        if self.smallest > 0:
+            large = (boxes[..., 2:] - boxes[..., :2] >= self.smallest).all(-1)
+            best = torch.where(large, best, -torch.inf)
+        groups = labels
+        if self.among == "level":
+            groups = out.priors.level.expand(len(prior), -1).gather(1, prior)
+        keep = nms(boxes, best, groups, self.iou, self.detections)
         valid = keep >= 0
         kept = keep.clamp(min=0)
         return Detections(
@@ -103,3 +123,8 @@ class Decoder:
         row = prior * groups + (labels if groups > 1 else 0)
         deltas = out.deltas.float().flatten(1, 2).gather(1, row[..., None].expand(-1, -1, 4))
         return self.coder.decode(deltas, priors)
+
+
+def as_priors(found: Detections) -> Priors:
+    """Detections as what the next network scores and moves: a proposal is a prior."""
+    return Priors(found.boxes, torch.zeros_like(found.labels), found.valid)

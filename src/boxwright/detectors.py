@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from boxwright.decode import Decoder, as_priors
 from boxwright.features import FeatureSpec
 from boxwright.priors import GridPriors
-from boxwright.types import Predictions
+from boxwright.sample import RegionSampler
+from boxwright.types import Batch, Output, Predictions, Priors, Targets, TwoStageOutput
 
 
 @runtime_checkable
@@ -40,7 +43,39 @@ class Head(Protocol):
     def __call__(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor]: ...
 
 
-class OneStage(nn.Module):
+@runtime_checkable
+class RegionStage(Protocol):
+    """What a second stage owes: logits and offsets of the regions it is given."""
+
+    def __call__(self, levels: Sequence[Tensor], regions: Priors) -> Predictions: ...
+
+
+class Network(nn.Module):
+    """What training and validation ask of a network. `forward(images, sizes)` is what detects.
+
+    A network whose regions ground truth helps to choose says so by overriding both.
+    """
+
+    def taught(self, batch: Batch) -> Any:
+        """What the losses of a batch are made of: what the detector's objective takes."""
+        return self(batch.images, batch.sizes)
+
+    def taught_and_seen(self, batch: Batch) -> tuple[Any, Output]:
+        """What the losses are made of, and what is decoded, at the cost of little more than one of them."""
+        out = self.taught(batch)
+        return out, out
+
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The backbone's parts in order of depth, for freezing."""
+        raise NotImplementedError
+
+    @property
+    def dense(self) -> OneStage | None:
+        """The part that has priors on every cell, for what looks at anchors; None where there is none."""
+        return None
+
+
+class OneStage(Network):
     """Backbone, neck, head, and priors laid on the levels: SSD and RetinaNet.
 
     The same forward serves training, evaluation and export.
@@ -63,7 +98,15 @@ class OneStage(nn.Module):
             images: normalised, padded right and below.
             sizes: (height, width) of each without its padding.
         """
-        levels = self.neck(self.backbone(images))
+        return self.on(self.neck(self.backbone(images)), images, sizes)
+
+    def on(
+        self,
+        levels: Sequence[Tensor],
+        images: Float[Tensor, "batch 3 height width"],
+        sizes: Int[Tensor, "batch 2"],
+    ) -> Predictions:
+        """The same for levels that are there already."""
         logits, deltas = self.head(levels)
         grids = [(level.shape[2], level.shape[3]) for level in levels]
         priors = self.priors(grids, (images.shape[2], images.shape[3]), sizes, self.neck.specs)
@@ -72,3 +115,102 @@ class OneStage(nn.Module):
     def stages(self) -> tuple[nn.Module, ...]:
         """The backbone's parts in order of depth, for freezing."""
         return self.backbone.stages()
+
+    @property
+    def dense(self) -> OneStage:
+        """All of it."""
+        return self
+
+
+class TwoStage(Network):
+    """A one-stage network whose best boxes, of whatever class, are the regions of a second stage: Faster R-CNN.
+
+    Args:
+        proposals: scores and moves anchors: backbone, neck, RPN's head (Ren et al. 2015, section 3.1).
+        proposer: what makes regions of that.
+        teacher: the same in training, where there are more of them.
+        sampler: which of those, with the objects themselves, are learnt from.
+        regions: the second stage, on the levels of the first.
+    """
+
+    regions: RegionStage
+
+    def __init__(
+        self,
+        proposals: OneStage,
+        proposer: Decoder,
+        teacher: Decoder,
+        sampler: RegionSampler,
+        regions: RegionStage,
+    ) -> None:
+        super().__init__()
+        self.proposals, self.regions = proposals, regions
+        self.proposer, self.teacher, self.sampler = proposer, teacher, sampler
+
+    def forward(
+        self,
+        images: Float[Tensor, "batch 3 height width"],
+        sizes: Int[Tensor, "batch 2"],
+        targets: Targets | None = None,
+    ) -> TwoStageOutput:
+        """Propose regions, then score and move them.
+
+        Args:
+            images: normalised, padded right and below.
+            sizes: (height, width) of each without its padding.
+            targets: the objects: they join the proposals, and regions to learn from are sampled. Without them
+                the regions are those that detect.
+        """
+        levels, proposals = self._first(images, sizes)
+        return self._second(levels, proposals, sizes, targets)
+
+    def taught(self, batch: Batch) -> TwoStageOutput:
+        """Regions that were sampled with the targets."""
+        return self(batch.images, batch.sizes, batch.targets)
+
+    def taught_and_seen(self, batch: Batch) -> tuple[TwoStageOutput, TwoStageOutput]:
+        """The second stage twice, on the features and the proposals of one first."""
+        levels, proposals = self._first(batch.images, batch.sizes)
+        return (
+            self._second(levels, proposals, batch.sizes, batch.targets),
+            self._second(levels, proposals, batch.sizes, None),
+        )
+
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The backbone's parts in order of depth, for freezing."""
+        return self.proposals.stages()
+
+    @property
+    def dense(self) -> OneStage:
+        """The first stage."""
+        return self.proposals
+
+    @property
+    def backbone(self) -> Backbone:
+        """The first stage's, which the second shares."""
+        return self.proposals.backbone
+
+    def _first(
+        self, images: Float[Tensor, "batch 3 height width"], sizes: Int[Tensor, "batch 2"]
+    ) -> tuple[list[Tensor], Predictions]:
+        levels = self.proposals.neck(self.proposals.backbone(images))
+        return levels, self.proposals.on(levels, images, sizes)
+
+    def _second(
+        self,
+        levels: Sequence[Tensor],
+        proposals: Predictions,
+        sizes: Int[Tensor, "batch 2"],
+        targets: Targets | None,
+    ) -> TwoStageOutput:
+        regions = self._regions(proposals, sizes, targets)
+        return TwoStageOutput(proposals, self.regions(levels, regions), targets is not None)
+
+    @torch.no_grad()
+    def _regions(
+        self, proposals: Predictions, sizes: Int[Tensor, "batch 2"], targets: Targets | None
+    ) -> Priors:
+        """Where the regions lie is no path of gradients: Ren et al. 2015, section 3.2, "approximate"."""
+        if targets is None:
+            return as_priors(self.proposer(proposals, sizes))
+        return self.sampler(as_priors(self.teacher(proposals, sizes)), targets)

@@ -14,10 +14,11 @@ from torch import nn
 
 from boxwright.data.records import Dataset
 from boxwright.decode import Decoder
+from boxwright.detectors import Network
 from boxwright.errors import InputError, near
 from boxwright.manifest import Manifest
 from boxwright.modelfile import ModelFile, write_model
-from boxwright.objective import Objective
+from boxwright.objective import Objective, TwoStageObjective
 from boxwright.predict import Found, Predictor
 from boxwright.preprocess import Preprocess
 from boxwright.recipes import Parts, Recipe, find
@@ -40,8 +41,8 @@ class Model:
     """
 
     def __init__(self, parts: Parts, manifest: Manifest) -> None:
-        self.net: nn.Module = parts.net
-        self.objective: Objective = parts.objective
+        self.net: Network = parts.net
+        self.objective: Objective | TwoStageObjective = parts.objective
         self.decoder: Decoder = parts.decoder
         self.preprocess: Preprocess = parts.preprocess
         self.manifest = manifest

@@ -51,24 +51,34 @@ def ssd_shapes(scale: float, next_scale: float, ratios: Sequence[float]) -> tupl
     return tuple(shapes)
 
 
+def octave(side: float, scales: int) -> tuple[float, ...]:
+    """Sides of the squares that part an octave evenly: Lin et al. 2017 (Focal loss), section 4, "Anchors".
+
+    >>> [round(side, 1) for side in octave(32, 3)]
+    [32.0, 40.3, 50.8]
+    """
+    return tuple(side * 2 ** (k / scales) for k in range(scales))
+
+
 def anchor_shapes(
-    side: float, octaves: int, ratios: Sequence[float], *, whole: bool = False
+    sides: Sequence[float], ratios: Sequence[float], *, whole: bool = False
 ) -> tuple[Shape, ...]:
-    """Anchors of one level: Lin et al. 2017 (Focal loss, section 4, "Anchors").
+    """Anchors of one level: Ren et al. 2015, section 3.1.1.
 
     Args:
-        side: of the smallest square, in pixels.
-        octaves: scales in an octave; they are side * 2^(k / octaves).
-        ratios: height by width; each scale has one anchor of each, of equal area.
-        whole: scales are cut to whole pixels and half sides rounded to them, as torchvision has it.
+        sides: of the squares, in pixels.
+        ratios: height by width; each side has one anchor of each, of the square's area.
+        whole: sides are cut to whole pixels and half sides rounded to them, as torchvision has it.
 
-    >>> [tuple(round(length, 1) for length in shape) for shape in anchor_shapes(32, 1, [0.5, 1, 2])]
+    Returns:
+        by ratio, then side.
+
+    >>> [tuple(round(length, 1) for length in shape) for shape in anchor_shapes([32], [0.5, 1, 2])]
     [(45.3, 22.6), (32.0, 32.0), (22.6, 45.3)]
     """
-    scales = [side * 2 ** (k / octaves) for k in range(octaves)]
     if whole:
-        scales = [float(int(scale)) for scale in scales]
-    shapes = [(scale / math.sqrt(ratio), scale * math.sqrt(ratio)) for ratio in ratios for scale in scales]
+        sides = [float(int(side)) for side in sides]
+    shapes = [(side / math.sqrt(ratio), side * math.sqrt(ratio)) for ratio in ratios for side in sides]
     return tuple((2.0 * round(w / 2), 2.0 * round(h / 2)) for w, h in shapes) if whole else tuple(shapes)
 
 

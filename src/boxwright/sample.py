@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from boxwright.types import Assignment
+from boxwright.types import Assignment, Priors, Targets
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,70 @@ class HardNegatives:
         rank = descending_rank(losses.masked_fill(assignment.state != 0, -torch.inf))
         wanted = (positive.sum(1, keepdim=True) * self.ratio).clamp(min=self.least)
         return positive | ((rank < wanted) & (assignment.state == 0))
+
+
+@dataclass(frozen=True)
+class Balanced:
+    """A random few of each image, objects making up a part of them at most: Girshick 2015, section 2.3.
+
+    Attributes:
+        count: priors an image; background fills up what objects leave.
+        objects: their greatest part.
+    """
+
+    count: int
+    objects: float
+
+    @torch.no_grad()
+    def __call__(
+        self, assignment: Assignment, losses: Float[Tensor, "batch prior"]
+    ) -> Bool[Tensor, "batch prior"]:
+        """Mask of the priors that take part, drawn anew at each call; `losses` do not matter."""
+        chance = torch.rand(assignment.state.shape, device=assignment.state.device)
+        positive = self._drawn(chance, assignment.state == 1, int(self.count * self.objects))
+        left = self.count - positive.sum(1, keepdim=True)
+        return positive | self._drawn(chance, assignment.state == 0, left)
+
+    @staticmethod
+    def _drawn(
+        chance: Float[Tensor, "batch prior"], among: Bool[Tensor, "batch prior"], count: int | Tensor
+    ) -> Bool[Tensor, "batch prior"]:
+        return among & (descending_rank(chance.masked_fill(~among, -torch.inf)) < count)
+
+
+@dataclass(frozen=True)
+class RegionSampler:
+    """The regions that a second stage learns from: Girshick 2015, section 2.3, "Mini-batch sampling".
+
+    Attributes:
+        assign: the rule by which the second stage's objective will assign them again.
+        sample: which are taken.
+        count: how many that is at most; the second stage's batch is this long, whatever is found.
+    """
+
+    assign: Callable[[Priors, Targets], Assignment]
+    sample: Callable[[Assignment, Float[Tensor, "batch prior"]], Bool[Tensor, "batch prior"]]
+    count: int
+
+    @torch.no_grad()
+    def __call__(self, proposals: Priors, targets: Targets) -> Priors:
+        """The chosen among the proposals and the objects themselves, padded to one number."""
+        regions = with_objects(proposals, targets)
+        assignment = self.assign(regions, targets)
+        mask = self.sample(assignment, torch.zeros_like(regions.boxes[..., 0]))
+        place = mask.byte().argsort(dim=1, descending=True, stable=True)[:, : self.count]
+        return Priors(
+            regions.boxes.gather(1, place[..., None].expand(-1, -1, 4)),
+            regions.level.gather(1, place),
+            mask.gather(1, place),
+        )
+
+
+def with_objects(proposals: Priors, targets: Targets) -> Priors:
+    """Proposals and, behind them, the objects' own boxes, so that each object has a region from the start."""
+    boxes = torch.cat((proposals.boxes, targets.boxes), 1)
+    level = torch.cat((proposals.level, torch.zeros_like(targets.labels)), 1)
+    return Priors(boxes, level, torch.cat((proposals.valid, targets.valid & ~targets.ignore), 1))
 
 
 def descending_rank(values: Float[Tensor, "batch prior"]) -> Tensor:

@@ -85,6 +85,19 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class TwoStageOutput:
+    """What a two-stage network says: of its anchors, and of the regions it made of the best of them."""
+
+    proposals: Predictions
+    regions: Predictions
+    sampled: bool  # whether ground truth chose the regions: losses need it, and detections must not have it
+
+
+Output = Predictions | TwoStageOutput
+"""What a network may return."""
+
+
+@dataclass(frozen=True)
 class Assignment:
     """Which object each prior answers for, and whether it does at all."""
 
@@ -107,6 +120,22 @@ class Losses:
 
 
 @dataclass(frozen=True)
+class TwoStageLosses:
+    """Scalars to be summed, of the proposals and of the regions, and how many regions answered for an object."""
+
+    objectness: Float[Tensor, ""]
+    proposal_localisation: Float[Tensor, ""]
+    classification: Float[Tensor, ""]
+    localisation: Float[Tensor, ""]
+    positives: Float[Tensor, ""]
+
+    @property
+    def total(self) -> Float[Tensor, ""]:
+        """What is differentiated: Ren et al. 2015, section 3.2, "approximate joint training"."""
+        return self.objectness + self.proposal_localisation + self.classification + self.localisation
+
+
+@dataclass(frozen=True)
 class Detections:
     """Detections of a batch, best score first, padded to a fixed number."""
 
@@ -119,5 +148,5 @@ class Detections:
         _agree("Detections", boxes=_shape(self.boxes, 0, 1), scores=_shape(self.scores, 0, 1))
 
 
-for _record in (Targets, Priors, Predictions, Assignment, Losses, Detections):
+for _record in (Targets, Priors, Predictions, TwoStageOutput, Assignment, Losses, TwoStageLosses, Detections):
     torch.export.register_dataclass(_record, serialized_type_name=f"boxwright.{_record.__name__}")

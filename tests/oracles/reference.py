@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+
+from boxwright.data.collate import collate
+from boxwright.data.prepare import Prepared
+from boxwright.model import Model
+from boxwright.results import Result
+from boxwright.types import Batch
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,36 @@ def picture(h: int, w: int, seed: int) -> np.ndarray:
     planes = [0.5 + 0.4 * np.sin(x / (9 + 5 * c) + seed) * np.cos(y / (13 + 3 * c)) for c in range(3)]
     noisy = np.stack(planes) + 0.1 * rng.standard_normal((3, h, w))
     return np.clip(noisy, 0, 1).astype("float32")
+
+
+def batch(case: reference.Case, model: Model, *which: int) -> Batch:
+    """The first images, each with one of the case's targets, in the input's pixels."""
+    samples = []
+    for number, (target, image) in enumerate(zip(which, case.images(), strict=False)):
+        fed, found = model.preprocess(image.numpy()), case.spec["targets"][target]
+        height, width = image.shape[1:]
+        scale = np.array([fed.shape[2] / width, fed.shape[1] / height] * 2, np.float32)
+        boxes = np.array(found["boxes"], np.float32).reshape(-1, 4) * scale
+        labels = np.array([model.manifest.ids.index(label) for label in found["labels"]], np.int64)
+        ignore = np.zeros(len(labels), np.bool_)
+        samples.append(Prepared(fed, boxes, labels, ignore, (height, width), number, str(number)))
+    return collate(samples, multiple=model.preprocess.pad_multiple)
+
+
+def same_detections(case: Case, results: Sequence[Result]) -> None:
+    """Within the tolerances: boxes .05 px, scores 1e-4, the same labels."""
+    for number, result in enumerate(results):
+        boxes, scores, labels = (
+            case.outputs[f"det{number}_{part}"] for part in ("boxes", "scores", "labels")
+        )
+        np.testing.assert_allclose(result.scores, scores, atol=1e-4)
+        # Where scores differ by less than the tolerance the order is free: each finds a partner of its own.
+        free = np.ones(len(scores), bool)
+        for box, score, label in zip(boxes, scores, labels, strict=True):
+            near = (result.labels == label) & free & (np.abs(result.scores - score) < 1e-4)
+            distance = np.where(near, np.abs(result.boxes - box).max(1), np.inf)
+            assert distance.min() < 0.05
+            free[distance.argmin()] = False
 
 
 def _tensor(key: str, shape: tuple[int, ...], gain: float, offset: float) -> Tensor:

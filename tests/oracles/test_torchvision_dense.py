@@ -10,11 +10,9 @@ import pytest
 import reference
 import torch
 
-from boxwright.data.collate import collate
-from boxwright.data.prepare import Prepared
 from boxwright.errors import InputError
 from boxwright.model import Model
-from boxwright.types import Batch, Predictions
+from boxwright.types import Predictions
 from boxwright.weights import from_torchvision
 
 NAMES = ("ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "retinanet_resnet50_fpn")
@@ -41,24 +39,10 @@ def model(pair: tuple[reference.Case, Model]) -> Model:
     return pair[1]
 
 
-def batch(case: reference.Case, model: Model, *which: int) -> Batch:
-    """The first images, each with one of the case's targets, in the input's pixels."""
-    samples = []
-    for number, (target, image) in enumerate(zip(which, case.images(), strict=False)):
-        fed, found = model.preprocess(image.numpy()), case.spec["targets"][target]
-        height, width = image.shape[1:]
-        scale = np.array([fed.shape[2] / width, fed.shape[1] / height] * 2, np.float32)
-        boxes = np.array(found["boxes"], np.float32).reshape(-1, 4) * scale
-        labels = np.array([model.manifest.ids.index(label) for label in found["labels"]], np.int64)
-        ignore = np.zeros(len(labels), np.bool_)
-        samples.append(Prepared(fed, boxes, labels, ignore, (height, width), number, str(number)))
-    return collate(samples, multiple=model.preprocess.pad_multiple)
-
-
 @pytest.fixture(scope="module")
 def out(case: reference.Case, model: Model) -> Predictions:
     """Of image 0 alone."""
-    one = batch(case, model, 0)
+    one = reference.batch(case, model, 0)
     with torch.no_grad():
         return model.net(one.images, one.sizes)
 
@@ -87,7 +71,7 @@ def test_anchors(case: reference.Case, out: Predictions) -> None:
 def test_losses(
     case: reference.Case, model: Model, out: Predictions, loss: str, which: tuple[int, ...]
 ) -> None:
-    images = batch(case, model, *which)
+    images = reference.batch(case, model, *which)
     if len(which) > 1:
         with torch.no_grad():
             out = model.net(images.images, images.sizes)
@@ -99,18 +83,7 @@ def test_losses(
 
 def test_detections(case: reference.Case, model: Model) -> None:
     """The whole model, from images of two sizes to boxes in their own pixels."""
-    for number, result in enumerate(model.predict(case.images())):
-        boxes, scores, labels = (
-            case.outputs[f"det{number}_{part}"] for part in ("boxes", "scores", "labels")
-        )
-        np.testing.assert_allclose(result.scores, scores, atol=1e-4)
-        # Where scores differ by less than the tolerance the order is free: each finds a partner of its own.
-        free = np.ones(len(scores), bool)
-        for box, score, label in zip(boxes, scores, labels, strict=True):
-            near = (result.labels == label) & free & (np.abs(result.scores - score) < 1e-4)
-            distance = np.where(near, np.abs(result.boxes - box).max(1), np.inf)
-            assert distance.min() < 0.05
-            free[distance.argmin()] = False
+    reference.same_detections(case, model.predict(case.images()))
 
 
 def test_saved_and_loaded_it_is_the_same(model: Model, tmp_path: Path) -> None:

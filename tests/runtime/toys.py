@@ -13,6 +13,7 @@ from torch import nn
 from boxwright.assign import IoUAssigner
 from boxwright.boxes import DeltaCoder
 from boxwright.decode import Decoder
+from boxwright.detectors import Network
 from boxwright.features import FeatureSpec, Step
 from boxwright.losses import SmoothL1, softmax_cross_entropy
 from boxwright.manifest import Manifest
@@ -28,7 +29,7 @@ CLASSES = ("red", "green")
 SIZE, CELL = 32, 8
 
 
-class ColourNet(nn.Module):
+class ColourNet(Network):
     """Scores each 8 x 8 cell by its mean red and green; two priors a cell, suppression leaves one."""
 
     def __init__(self) -> None:
@@ -59,7 +60,7 @@ class NoSettings:
     """The toy has none."""
 
 
-def toy_parts(net: nn.Module) -> Parts:
+def toy_parts(net: Network) -> Parts:
     coder = DeltaCoder((10.0, 10.0, 5.0, 5.0))
     return Parts(
         net=net,

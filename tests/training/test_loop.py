@@ -41,7 +41,7 @@ class Counted:
 
     def __init__(self, model: Model, at: int, action: Callable[[Any], Any]) -> None:
         self.inner, self.at, self.action, self.calls = model.objective, at, action, 0
-        self.assign = model.objective.assign
+        self.assigned = model.objective.assigned
 
     def __call__(self, out: Any, targets: Any) -> Any:
         losses = self.inner(out, targets)
@@ -237,7 +237,7 @@ def test_accumulation_is_the_mean_over_its_batches(data: Dataset, tmp_path: Path
             return replace(losses, classification=losses.classification * scale,
                            localisation=losses.localisation * scale)  # fmt: skip
 
-        objective.assign = inner.assign  # type: ignore[attr-defined]
+        objective.assigned = inner.assigned  # type: ignore[attr-defined]
         return objective
 
     ends = []

@@ -15,6 +15,7 @@ from boxwright.boxes import DeltaCoder
 from boxwright.data.augment import Augment
 from boxwright.data.records import Dataset, Sample
 from boxwright.decode import Decoder
+from boxwright.detectors import Network
 from boxwright.features import FeatureSpec, Step
 from boxwright.losses import SmoothL1, softmax_cross_entropy
 from boxwright.manifest import Manifest
@@ -44,7 +45,7 @@ QUICK = TrainSettings(
 )
 
 
-class ToyNet(nn.Module):
+class ToyNet(Network):
     """Three convolutions to an 8 x 8 map, one square prior a cell; with dropout torch's generator matters."""
 
     def __init__(self, *, norm: bool = True, dropout: float = 0.2) -> None:

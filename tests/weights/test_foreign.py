@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from boxwright.backbones.resnet import ResNet
 from boxwright.errors import InputError
 from boxwright.heads.dense import flatten_cells
-from boxwright.priors import anchor_shapes
+from boxwright.priors import anchor_shapes, octave
 from boxwright.weights.foreign import detectron2, mmdetection, ratios_first
 from weights import layouts
 from weights.layouts import empty
@@ -94,7 +94,7 @@ def test_scores_and_offsets_stay_with_their_anchors() -> None:
     ours = detectron2(theirs)
     level = torch.rand(1, 256, 2, 3)
     places = [
-        min(range(9), key=lambda i: math.dist(shape, anchor_shapes(32, 3, (0.5, 1.0, 2.0))[i]))
+        min(range(9), key=lambda i: math.dist(shape, anchor_shapes(octave(32, 3), (0.5, 1.0, 2.0))[i]))
         for shape in detectron2_anchors(32)
     ]
     assert sorted(places) == list(range(9)) != places

@@ -14,7 +14,6 @@ from boxwright.backbones.classifiers import CLASSIFIERS, ClassifierSpec
 from boxwright.catalogue.counting import input_size
 from boxwright.catalogue.entries import COCO_CLASSES, Entry
 from boxwright.catalogue.text import figure_in_words, giga, millions
-from boxwright.detectors import OneStage
 from boxwright.features import FeatureSpec
 from boxwright.recipes import RECIPES, Recipe
 
@@ -63,13 +62,14 @@ def levels(name: str) -> tuple[Level, ...]:
         return tuple(_taps(CLASSIFIERS[name]))
     with torch.device("meta"):
         parts = RECIPES[name].build(COCO_CLASSES, RECIPES[name].settings)
-    if not isinstance(parts.net, OneStage):
+    dense = parts.net.dense
+    if dense is None:
         return ()
     size = input_size(parts.preprocess)
-    shapes = parts.net.priors.shapes
+    shapes = dense.priors.shapes
     return tuple(
         _level(str(number), spec, size, own)
-        for number, (spec, own) in enumerate(zip(parts.net.neck.specs, shapes, strict=True), 1)
+        for number, (spec, own) in enumerate(zip(dense.neck.specs, shapes, strict=True), 1)
     )
 
 

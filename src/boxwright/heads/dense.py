@@ -102,6 +102,46 @@ class SharedHead(nn.Module):
         return torch.cat(logits, 1), torch.cat(deltas, 1)[:, :, None]
 
 
+class ProposalHead(nn.Module):
+    """A 3x3 convolution, then scores and offsets by 1x1, shared over levels: Ren et al. 2015, section 3.1.
+
+    Args:
+        specs: of the levels; their channels agree.
+        shapes: priors on each cell; as many on every level.
+        width: channels of the 3x3; as many as the level's if not given.
+        depth: 3x3 convolutions.
+        separable: they are depthwise and 1x1.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[FeatureSpec],
+        shapes: int,
+        width: int | None = None,
+        depth: int = 1,
+        separable: bool = False,
+    ) -> None:
+        super().__init__()
+        (channels,) = {spec.channels for spec in specs}
+        width = width or channels
+        norm: TowerNorm = "batch" if separable else "none"
+        self.tower = Tower(channels, width, depth, len(specs), norm, separable)
+        self.scores, self.offsets = nn.Conv2d(width, shapes, 1), nn.Conv2d(width, shapes * 4, 1)
+        for layer in (self.scores, self.offsets):
+            nn.init.normal_(layer.weight, std=0.01)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+
+    def forward(
+        self, levels: Sequence[Tensor]
+    ) -> tuple[Float[Tensor, "batch prior 1"], Float[Tensor, "batch prior 1 4"]]:
+        """Logits of there being an object, and offsets, priors by level, row, column and shape."""
+        seen = self.tower(levels)
+        logits = torch.cat([flatten_cells(self.scores(x), 1) for x in seen], 1)
+        deltas = torch.cat([flatten_cells(self.offsets(x), 4) for x in seen], 1)
+        return logits, deltas[:, :, None]
+
+
 class Tower(nn.Module):
     """Convolutions, norms and rectifiers, applied to each level.
 

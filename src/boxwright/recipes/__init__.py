@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from boxwright.errors import InputError, near
-from boxwright.recipes import classifier, retinanet, ssd
+from boxwright.recipes import classifier, faster_rcnn, retinanet, ssd
 from boxwright.recipes.recipe import Parts, Pretrained, Recipe
 
 __all__ = ["RECIPES", "Parts", "Pretrained", "Recipe", "find"]
@@ -21,6 +21,13 @@ RECIPES: dict[str, Recipe] = {
     "retinanet-resnext50-fpn": retinanet.RETINANET_RESNEXT50,
     "retinanet-efficientnet-lite0-fpn": retinanet.RETINANET_EFFICIENTNET_LITE0,
     "retinanet-mobilenet-v3-large-fpn": retinanet.RETINANET_MOBILENET_V3_LARGE,
+    "faster-rcnn-vgg16": faster_rcnn.FASTER_RCNN_VGG16,
+    "faster-rcnn-resnet50-c4": faster_rcnn.FASTER_RCNN_RESNET50_C4,
+    "faster-rcnn-resnet50-fpn": faster_rcnn.FASTER_RCNN_RESNET50_FPN,
+    "faster-rcnn-resnet50-fpn-v2": faster_rcnn.FASTER_RCNN_RESNET50_FPN_V2,
+    "faster-rcnn-mobilenet-v3-large-fpn": faster_rcnn.FASTER_RCNN_MOBILENET_V3_LARGE_FPN,
+    "faster-rcnn-mobilenet-v3-large-320-fpn": faster_rcnn.FASTER_RCNN_MOBILENET_V3_LARGE_320_FPN,
+    "faster-rcnn-efficientnet-lite0-fpn": faster_rcnn.FASTER_RCNN_EFFICIENTNET_LITE0,
     **classifier.recipes(),
 }
 

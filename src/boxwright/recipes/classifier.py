@@ -18,6 +18,7 @@ from boxwright.backbones.classifiers import CLASSIFIERS, ClassifierSpec
 from boxwright.boxes import DeltaCoder
 from boxwright.data.augment import Augment
 from boxwright.decode import Decoder
+from boxwright.detectors import Network
 from boxwright.losses import SmoothL1, class_cross_entropy
 from boxwright.objective import Objective
 from boxwright.preprocess import Preprocess
@@ -35,7 +36,7 @@ GUESSES = 5
 """Labels that an image gets, best first."""
 
 
-class WholeImage(nn.Module):
+class WholeImage(Network):
     """A classifier whose logits are said of one box, the image without its padding.
 
     Args:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from boxwright.data.augment import Augment
 from boxwright.decode import Decoder
+from boxwright.detectors import Network
 from boxwright.errors import InputError
-from boxwright.objective import Objective
+from boxwright.objective import Objective, TwoStageObjective
 from boxwright.preprocess import Preprocess
 from boxwright.training.settings import TrainSettings
 
@@ -21,8 +22,8 @@ from boxwright.training.settings import TrainSettings
 class Parts:
     """A detector: what it computes, what it is trained for, how its output is read, what it is fed."""
 
-    net: nn.Module
-    objective: Objective
+    net: Network
+    objective: Objective | TwoStageObjective
     decoder: Decoder
     preprocess: Preprocess
 

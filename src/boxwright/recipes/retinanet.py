@@ -24,7 +24,7 @@ from boxwright.losses import Focal, SmoothL1, giou_loss
 from boxwright.necks.fpn import FPN, Coarser
 from boxwright.objective import Localisation, Objective
 from boxwright.preprocess import Preprocess
-from boxwright.priors import GridPriors, Placement, anchor_shapes
+from boxwright.priors import GridPriors, Placement, anchor_shapes, octave
 from boxwright.recipes.recipe import SMALL_ADAMW, Parts, Pretrained, Recipe, from_torchvision_classifier
 from boxwright.sample import Everything, HardNegatives
 from boxwright.training.settings import TrainSettings
@@ -96,11 +96,11 @@ class RetinaNet:
     floor: float = 0.05
     detections: int = 100
 
-    def anchors(self) -> GridPriors:
+    def priors(self) -> GridPriors:
         """Section 4, "Anchors": areas of 32^2 to 512^2 on P3 to P7, at scales 2^0, 2^(1/3), 2^(2/3)."""
         sides = [self.scale * stride for stride in (8, 16, 32, 64, 128)]
         shapes = tuple(
-            anchor_shapes(side, self.octaves, self.ratios, whole=self.whole_anchors) for side in sides
+            anchor_shapes(octave(side, self.octaves), self.ratios, whole=self.whole_anchors) for side in sides
         )
         return GridPriors(shapes, self.placement, padding_is_image=self.padding_is_image)
 
@@ -151,7 +151,7 @@ def retinanet(classes: int, settings: RetinaNet, backbone: Backbone, preprocess:
         batch_norm() if settings.separable else None,
         settings.top_down,
     )
-    anchors = settings.anchors()
+    anchors = settings.priors()
     head = SharedHead(
         neck.specs,
         anchors.per_cell[0],

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
+Net = TypeVar("Net", bound=nn.Module)
 
-class Ema:
+
+class Ema(Generic[Net]):
     """Exponential moving average of a network's parameters and buffers (Polyak and Juditsky 1992).
 
     After update number t each value is d * mean + (1 - d) * value with d = decay * (1 - exp(-t / ramp)): the
@@ -21,12 +24,12 @@ class Ema:
         updates: how many there have been.
     """
 
-    def __init__(self, net: nn.Module, decay: float, ramp: float) -> None:
+    def __init__(self, net: Net, decay: float, ramp: float) -> None:
         self.net = copy.deepcopy(net).requires_grad_(False).eval()
         self.decay, self.ramp, self.updates = decay, ramp, 0
 
     @torch.no_grad()
-    def update(self, net: nn.Module) -> None:
+    def update(self, net: Net) -> None:
         """Move the means towards the present weights."""
         self.updates += 1
         decay = self.decay * (1 - math.exp(-self.updates / self.ramp))

@@ -134,7 +134,7 @@ def iterate(run: Run, batches: Iterator[Loaded], stop: StopRequest) -> tuple[dic
         paths += loaded.batch.paths
         batch = to_device(loaded.batch, run.team.device, channels_last=settings.channels_last)
         with moving.precision.autocast():
-            out = moving.net(batch.images, batch.sizes)
+            out = moving.net.taught(batch)
         losses = named(run.plan.model.objective(out, batch.targets))
         moving.precision.backward(losses["loss"] / settings.accumulate)
         for name, value in losses.items():

@@ -38,8 +38,7 @@ def first_batch(run: Run, path: Path) -> None:
     batch = to_device(loaded.batch, run.team.device, channels_last=plan.settings.channels_last)
     net = run.moving.net.eval()
     with torch.no_grad():
-        out = net(batch.images, batch.sizes)
-    assignment = plan.model.objective.assign(out.priors, batch.targets)
+        priors, assignment = plan.model.objective.assigned(net.taught(batch), batch.targets)
     pictures = []
     for row in range(len(loaded.batch.paths)):
         height, width = (int(side) for side in batch.sizes[row])
@@ -48,7 +47,7 @@ def first_batch(run: Run, path: Path) -> None:
         pictures.append(
             draw_priors(
                 as_picture(loaded.batch.images[row].numpy(), plan.model.preprocess)[:height, :width],
-                out.priors.boxes[row if len(out.priors.boxes) > 1 else 0].cpu().numpy(),
+                priors.boxes[row if len(priors.boxes) > 1 else 0].cpu().numpy(),
                 batch.targets.boxes[row, :count].cpu().numpy(),
                 matched.cpu().numpy(),
                 [plan.model.classes[label] for label in batch.targets.labels[row, :count].tolist()],

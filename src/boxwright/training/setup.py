@@ -16,6 +16,7 @@ from boxwright.data.augment import Augment
 from boxwright.data.classes import with_classes
 from boxwright.data.prepare import Preparer, bare, decoded_bytes
 from boxwright.data.records import Dataset
+from boxwright.detectors import Network
 from boxwright.errors import InputError
 from boxwright.model import Model, create
 from boxwright.recipes import find
@@ -203,7 +204,7 @@ class Run:
         return min(total, max(progress.iteration, int(total * seconds / (60 * minutes))))
 
     @property
-    def best_net(self) -> torch.nn.Module:
+    def best_net(self) -> Network:
         """The weights that are validated and kept: the EMA's where there is one."""
         return self.moving.ema.net if self.moving.ema else self.moving.net
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from boxwright.data.augment import Augment
 from boxwright.data.records import Dataset
+from boxwright.detectors import Network
 from boxwright.errors import InputError
 from boxwright.manifest import Manifest
 from boxwright.modelfile import ModelFile, read_model, write_model
@@ -76,9 +77,9 @@ class Progress:
 class Moving:
     """The parts of a run that change as it goes on."""
 
-    net: nn.Module
+    net: Network
     optimiser: torch.optim.Optimizer
-    ema: Ema | None
+    ema: Ema[Network] | None
     precision: Precision
     progress: Progress
 

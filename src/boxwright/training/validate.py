@@ -20,7 +20,7 @@ from boxwright.manifest import Manifest
 from boxwright.predict import in_original_pixels, labelled
 from boxwright.results import Result
 from boxwright.training.loader import Loaded
-from boxwright.types import Batch, Detections, Losses, Targets
+from boxwright.types import Batch, Detections, Losses, Targets, TwoStageLosses
 
 if TYPE_CHECKING:
     from boxwright.training.setup import Run
@@ -65,10 +65,10 @@ def validate(run: Run, loaded: Iterator[Loaded]) -> Validation:
             continue
         batch = to_device(part.batch, precision.device, channels_last=run.plan.settings.channels_last)
         with precision.autocast():
-            out = net(batch.images, batch.sizes)
-        for name, value in named(model.objective(out, batch.targets)).items():
+            taught, seen = net.taught_and_seen(batch)
+        for name, value in named(model.objective(taught, batch.targets)).items():
             sums[name] = sums.get(name, 0.0) + float(value) * len(part.indices)
-        found = as_results(model.decoder(out, batch.sizes), part, model.manifest)
+        found = as_results(model.decoder(seen, batch.sizes), part, model.manifest)
         results |= dict(zip(part.indices, found, strict=True))
     everything = tuple(
         results[i] if i in results else _nothing(sample.size or (1, 1)) for i, sample in enumerate(dataset)
@@ -81,7 +81,7 @@ def validate(run: Run, loaded: Iterator[Loaded]) -> Validation:
     )
 
 
-def named(losses: Losses) -> dict[str, Float[Tensor, ""]]:
+def named(losses: Losses | TwoStageLosses) -> dict[str, Float[Tensor, ""]]:
     """The losses by name, their sum first."""
     parts = {field.name: getattr(losses, field.name) for field in fields(losses)}
     return {"loss": losses.total, **parts}

@@ -27,6 +27,7 @@ def adopted(
     order: Order,
     mean: tuple[float, float, float] | None = None,
     std: tuple[float, float, float] | None = None,
+    frozen_eps: float = 0.0,
 ) -> Model:
     """A model with these tensors, in eval mode, that shows all that the original shows.
 
@@ -38,6 +39,7 @@ def adopted(
         ids: the original's numbers of the classes, one for each column but background.
         filter, order: the original's way to resize and normalise.
         mean, std: the original's where they are not the recipe's.
+        frozen_eps: what the original's norms add to the variance where the file was trained with frozen ones.
 
     Raises:
         InputError: tensors that are not this network's.
@@ -46,7 +48,7 @@ def adopted(
         raise InputError(f"not a {origin}: no classification head", path=origin)
     if _frozen(state) and hasattr(settings, "norm_eps"):
         # As the files have it that were trained with frozen norms; it travels in the manifest.
-        settings = replace(settings, norm_eps=0.0)
+        settings = replace(settings, norm_eps=frozen_eps)
     model = assemble(recipe, tuple(f"class {i}" for i in ids), settings, ids)
     copy_strictly(model.net, with_counters(state), origin)
     preprocess = replace(model.preprocess, filter=filter, order=order)

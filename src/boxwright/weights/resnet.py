@@ -50,3 +50,14 @@ def load_trunk(trunk: nn.Module, state: Mapping[str, Tensor], origin: Path) -> N
     behind = tuple(f"layer{stage}." for stage in range(1, 5) if f"layer{stage}" not in built)
     own = {key: value for key, value in state.items() if not key.startswith((HEAD, *behind))}
     copy_strictly(trunk, with_counters(own), origin)
+
+
+def load_c4(net: nn.Module, state: Mapping[str, Tensor], origin: Path) -> str:
+    """Start `net.backbone` from a published classifier's stages, and `net.regions.body` from its last one.
+
+    He et al. 2016, appendix A: what follows conv4_x judges regions.
+    """
+    load_trunk(net.backbone, state, origin)  # type: ignore[arg-type]
+    last = {key.removeprefix("layer4."): value for key, value in state.items() if key.startswith("layer4.")}
+    copy_strictly(net.get_submodule("regions.body.stage"), with_counters(last), origin)
+    return f"ResNet from {origin.name}, its last stage for regions; the rest starts fresh"

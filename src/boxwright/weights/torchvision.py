@@ -10,7 +10,15 @@ from torch import Tensor, nn
 from boxwright.backbones.resnet import VARIANTS
 from boxwright.errors import InputError, near
 from boxwright.model import Model
-from boxwright.weights import efficientnet, mobilenet, resnet, torchvision_retinanet, torchvision_ssd, vgg
+from boxwright.weights import (
+    efficientnet,
+    mobilenet,
+    resnet,
+    torchvision_faster_rcnn,
+    torchvision_retinanet,
+    torchvision_ssd,
+    vgg,
+)
 from boxwright.weights.foreign import current_names
 
 State = Mapping[str, Tensor]
@@ -20,6 +28,10 @@ DETECTORS: dict[str, Callable[[State], Model]] = {
     "ssdlite320_mobilenet_v3_large": torchvision_ssd.ssdlite320_mobilenet_v3_large,
     "retinanet_resnet50_fpn": torchvision_retinanet.retinanet_resnet50_fpn,
     "retinanet_resnet50_fpn_v2": torchvision_retinanet.retinanet_resnet50_fpn_v2,
+    "fasterrcnn_resnet50_fpn": torchvision_faster_rcnn.fasterrcnn_resnet50_fpn,
+    "fasterrcnn_resnet50_fpn_v2": torchvision_faster_rcnn.fasterrcnn_resnet50_fpn_v2,
+    "fasterrcnn_mobilenet_v3_large_fpn": torchvision_faster_rcnn.fasterrcnn_mobilenet_v3_large_fpn,
+    "fasterrcnn_mobilenet_v3_large_320_fpn": torchvision_faster_rcnn.fasterrcnn_mobilenet_v3_large_320_fpn,
 }
 CLASSIFIERS: dict[str, Callable[[State], nn.Module]] = {
     **{name: partial(resnet.classifier, name) for name in VARIANTS},

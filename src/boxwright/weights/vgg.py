@@ -98,6 +98,20 @@ def load(net: nn.Module, state: Mapping[str, Tensor], origin: Path) -> str:
     return f"VGG from {origin.name}, fc6 and fc7 subsampled"
 
 
+def load_regions(net: nn.Module, state: Mapping[str, Tensor], origin: Path) -> str:
+    """Start `net.backbone` and the layers fc6 and fc7 of `net.regions.body` from a published VGG classifier.
+
+    Girshick 2015, section 2.1: the network's own layers judge a region's 7x7 cells as they judged an image's.
+    """
+    load_trunk(net.backbone, state, origin)  # type: ignore[arg-type]
+    if not _has_fc(state):
+        return f"VGG's convolutions from {origin.name}, which has no fc6 and fc7: those start fresh"
+    names = {"fc6.weight": FC[0], "fc6.bias": FC[1], "fc7.weight": FC[2], "fc7.bias": FC[3]}
+    body = net.get_submodule("regions.body")
+    copy_strictly(body, {own: state[name] for own, name in names.items()}, origin)
+    return f"VGG from {origin.name}, fc6 and fc7 too"
+
+
 def _has_fc(state: Mapping[str, Tensor]) -> bool:
     return all(key in state for key in FC)
 
