@@ -10,7 +10,7 @@ import torch
 from boxwright.errors import InputError
 from boxwright.model import Model, create
 from boxwright.recipes import RECIPES
-from boxwright.types import Targets
+from boxwright.types import Batch, Output, Predictions, Targets, TwoStageOutput
 
 CLASSES = ("a", "b", "c")
 PRIORS = {
@@ -31,9 +31,23 @@ PRIORS = {
     "ssdlite320-mobilenet-v3-large": 6 * (20**2 + 10**2 + 5**2 + 3**2 + 2**2 + 1),
     "retinanet-mobilenet-v3-large-fpn": 9 * (40**2 + 20**2 + 10**2 + 5**2 + 3**2),
     "retinanet-efficientnet-lite0-fpn": 9 * (40**2 + 20**2 + 10**2 + 5**2 + 3**2),
+    "faster-rcnn-vgg16": 9 * 37**2,  # on a square of 600 pixels
+    "faster-rcnn-resnet50-c4": 15 * 50**2,
+    **dict.fromkeys(
+        ("faster-rcnn-resnet50-fpn", "faster-rcnn-resnet50-fpn-v2"),
+        3 * (200**2 + 100**2 + 50**2 + 25**2 + 13**2),
+    ),
+    "faster-rcnn-mobilenet-v3-large-fpn": 15 * (25**2 + 25**2 + 13**2),
+    "faster-rcnn-mobilenet-v3-large-320-fpn": 15 * (10**2 + 10**2 + 5**2),
+    "faster-rcnn-efficientnet-lite0-fpn": 6 * (40**2 + 20**2 + 10**2 + 5**2),
 }
 # The others differ by norms, by one extra layer or by their backbone; their forwards alone take seconds.
-QUICK = ["ssd300-vgg16", "ssd320-efficientnet-lite0", "retinanet-efficientnet-lite0-fpn"]
+QUICK = [
+    "ssd300-vgg16",
+    "ssd320-efficientnet-lite0",
+    "retinanet-efficientnet-lite0-fpn",
+    "faster-rcnn-efficientnet-lite0-fpn",
+]
 
 
 @lru_cache(maxsize=1)
@@ -46,6 +60,10 @@ def pictures(model: Model, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     height, width = model.preprocess.size
     generator = torch.Generator().manual_seed(1)
     return torch.randn(count, 3, height, width, generator=generator), torch.tensor([[height, width]] * count)
+
+
+def stages(out: Output) -> list[Predictions]:
+    return [out.proposals, out.regions] if isinstance(out, TwoStageOutput) else [out]
 
 
 def targets(*objects: int) -> Targets:
@@ -63,7 +81,8 @@ DETECTORS = [name for name, recipe in RECIPES.items() if recipe.task == "detect"
 def test_priors_and_columns(name: str) -> None:
     """By the specs alone: no forward is needed to know how many boxes there are."""
     model = fresh(name)
-    net, side = model.net, model.preprocess.size[0]
+    net, side = model.net.dense, model.preprocess.size[0]
+    assert net is not None
     grids = [(spec.cells(side), spec.cells(side)) for spec in net.neck.specs]
     priors = net.priors(grids, (side, side), torch.tensor([[side, side]]), net.neck.specs)
     assert priors.boxes.shape == (1, PRIORS[name], 4)
@@ -77,11 +96,13 @@ def test_one_forward_serves_losses_and_detections(name: str) -> None:
     images, sizes = pictures(model, 2)
     model.net.eval()
     with torch.no_grad():
-        out = model.net(images, sizes)
-        losses = model.objective(out, targets(3, 0))
+        taught, out = model.net.taught_and_seen(Batch(images, sizes, targets(3, 0), ("a", "b")))
+        losses = model.objective(taught, targets(3, 0))
         found = model.decoder(out, sizes)
+    first, last = stages(out)[0], stages(out)[-1]
     background = model.decoder.activation == "softmax"
-    assert out.logits.shape == (2, PRIORS[name], len(CLASSES) + background)
+    assert first.logits.shape[:2] == (2, PRIORS[name])
+    assert last.logits.shape[::2] == (2, len(CLASSES) + background)
     assert losses.total.isfinite()
     assert losses.positives >= 3
     assert found.boxes.shape == (2, model.decoder.detections, 4)
@@ -92,8 +113,8 @@ def test_one_forward_serves_losses_and_detections(name: str) -> None:
     assert (found.boxes[..., 1::2] <= height).all()
     # The order of the batch does not matter.
     with torch.no_grad():
-        swapped = model.net(images.flip(0), sizes)
-    torch.testing.assert_close(swapped.logits.flip(0), out.logits, atol=1e-4, rtol=1e-4)
+        swapped = stages(model.net(images.flip(0), sizes))[0]
+    torch.testing.assert_close(swapped.logits.flip(0), first.logits, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -102,12 +123,12 @@ def test_a_batch_without_objects_is_finite_and_every_weight_learns(name: str) ->
     images, sizes = pictures(model, 2)
     model.net.train()
     model.net.zero_grad()
-    empty = model.objective(model.net(images, sizes), targets(0, 0))
+    empty = model.objective(model.net.taught(Batch(images, sizes, targets(0, 0), ("a", "b"))), targets(0, 0))
     assert empty.total.isfinite()
     assert empty.localisation == 0
     # Of the losses only some levels' priors may take part; of the outputs all do.
-    out = model.net(images, sizes)
-    (out.logits.square().mean() + out.deltas.square().mean()).backward()
+    outputs = stages(model.net(images, sizes))
+    sum(out.logits.square().mean() + out.deltas.square().mean() for out in outputs).backward()
     unreached = [n for n, p in model.net.named_parameters() if p.grad is None or not p.grad.any()]
     assert not unreached
     assert all(p.grad.isfinite().all() for p in model.net.parameters())
@@ -171,3 +192,33 @@ def test_ssd_without_holes_or_with_fewer_levels() -> None:
         create(
             "ssd300-vgg16", classes=CLASSES, weights=None, settings={"ratios": [[2]], "scales": [0.1, 0.9]}
         )
+
+
+def test_regions_that_ground_truth_chose_are_no_detections() -> None:
+    """And regions that were made to detect are nothing to learn from."""
+    model = fresh("faster-rcnn-efficientnet-lite0-fpn")
+    images, sizes = pictures(model, 1)
+    truth = targets(2)
+    with torch.no_grad():
+        taught, seen = model.net(images, sizes, truth), model.net(images, sizes)
+    with pytest.raises(ValueError, match="sampled with the targets"):
+        model.decoder(taught, sizes)
+    with pytest.raises(ValueError, match="sampled with the targets"):
+        model.objective(seen, truth)
+    # The objects themselves are among the sampled regions, and not among the others.
+    regions = taught.regions.priors
+    for box in truth.boxes[0]:
+        assert (regions.boxes[0][regions.valid[0]] == box).all(-1).any()
+        assert not (seen.regions.priors.boxes[0] == box).all(-1).any()
+
+
+def test_what_detects_does_not_depend_on_the_targets() -> None:
+    """Validation runs the second stage twice; its detections are those of a network that never saw an object."""
+    model = fresh("faster-rcnn-efficientnet-lite0-fpn")
+    images, sizes = pictures(model, 2)
+    model.net.eval()
+    with torch.no_grad():
+        _, seen = model.net.taught_and_seen(Batch(images, sizes, targets(3, 1), ("a", "b")))
+        alone = model.net(images, sizes)
+    assert torch.equal(seen.regions.logits, alone.regions.logits)
+    assert torch.equal(seen.regions.priors.boxes, alone.regions.priors.boxes)
