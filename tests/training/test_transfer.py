@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from boxwright.errors import InputError
-from boxwright.training.transfer import is_model_file, start_from
+from boxwright.model import create
+from boxwright.training.transfer import WORDS, begin, is_model_file, start_from
 
 from .toys import toy_model
 
@@ -53,3 +54,42 @@ def test_only_our_files_count_as_models(tmp_path: Path) -> None:
         assert not is_model_file(tmp_path / "other")
     assert not is_model_file(tmp_path / "missing")
     assert not is_model_file(tmp_path)
+
+
+def small(weights: str, *, resuming: bool = False) -> tuple[Tensor, list[str]]:
+    """The first weights of a small model where it begins, and what was said."""
+    said: list[str] = []
+    torch.manual_seed(3)
+    model = begin(
+        "cifar-resnet20",
+        classes=("a", "b"),
+        ids=(4, 7),
+        weights=weights,
+        settings={"size": 16},
+        resuming=resuming,
+        say=said.append,
+    )
+    assert (model.manifest.ids, model.manifest.settings) == ((4, 7), {"size": 16})
+    return next(model.net.parameters()), said
+
+
+def test_where_a_training_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fresh, from a trained model, or with nothing looked for where a run goes on."""
+    trained = create("cifar-resnet20", classes=("a", "b"), weights=None, say=str)
+    file = trained.save(tmp_path / "trained.safetensors")
+    fresh, said = small("none")
+    assert not said
+    own, said = small(str(file))
+    assert torch.equal(own, next(trained.net.parameters())) and not torch.equal(own, fresh)
+    assert said == [f"weights from {file}"]
+    for weights in (str(file), "imagenet", str(tmp_path / "missing")):
+        own, said = small(weights, resuming=True)
+        assert torch.equal(own, fresh) and not said
+    with pytest.raises(InputError, match="no such weights file"):
+        small(str(tmp_path / "missing"))
+    # A word is a word, whatever files lie about.
+    monkeypatch.chdir(tmp_path)
+    for word in WORDS:
+        trained.save(tmp_path / word)
+    own, _ = small("none")
+    assert torch.equal(own, fresh)

@@ -84,10 +84,10 @@ def command(
     """
     import torch
 
-    from boxwright.model import create
     from boxwright.recipes import find
     from boxwright.training.settings import changed, sorted_changes
     from boxwright.training.stop import Interrupted
+    from boxwright.training.transfer import begin
 
     model = model or default_model(data)
     recipe = find(model)
@@ -100,18 +100,15 @@ def command(
 
     train_images, val_images = open_splits(data, val_split, settings.bad_images, settings.seed)
     torch.manual_seed(settings.seed)
-    detector = create(
+    detector = begin(
         model,
         classes=train_images.classes,
         ids=train_images.ids,
-        weights=None if weights == "none" or resume or is_checkpoint(weights) else weights,
+        weights=weights,
         settings={key: getattr(shape, key) for key in changes["model"]},
+        resuming=resume,
         say=typer.echo,
     )
-    if is_checkpoint(weights) and not resume:
-        from boxwright.training.transfer import start_from
-
-        typer.echo(start_from(detector, Path(weights)))
     if find_lr:
         suggest(detector, train_images, val_images, settings, augment, out, device)
         return
@@ -179,13 +176,6 @@ def open_splits(data: Path, val_split: str, policy: Any, seed: int) -> tuple[Dat
     kept, held = hold_out(images, part, seed)
     typer.echo(f"{len(held)} of {len(images)} images are held out for validation (seed {seed})")
     return kept, held
-
-
-def is_checkpoint(weights: str) -> bool:
-    """Whether the weights are those of a whole model that boxwright wrote, not of a backbone."""
-    from boxwright.training.transfer import is_model_file
-
-    return weights not in ("auto", "imagenet", "coco", "none") and is_model_file(Path(weights))
 
 
 def suggest(

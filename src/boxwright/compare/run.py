@@ -13,19 +13,18 @@ import torch
 
 from boxwright.catalogue.counting import Cost, count, input_size
 from boxwright.compare.record import FAILED, RESULT, VARIANT, Result, Started, folder, read_started, write
-from boxwright.compare.variants import Settings, Variant, settings
+from boxwright.compare.variants import Variant, settings
 from boxwright.data.records import Dataset
 from boxwright.errors import InputError
 from boxwright.evaluate import Report, evaluate_model
 from boxwright.files import write_text
 from boxwright.manifest import Manifest
-from boxwright.model import Model, create
 from boxwright.preprocess import Preprocess
 from boxwright.recipes import find
 from boxwright.training.journal import LAST
 from boxwright.training.loop import train
 from boxwright.training.state import facts
-from boxwright.training.transfer import is_model_file, start_from
+from boxwright.training.transfer import begin
 
 Say = Callable[[str], None]
 
@@ -125,8 +124,17 @@ def _one(order: Order, variant: Variant, seed: int, out: Path, say: Say) -> tupl
     chosen = settings(variant, seed)
     resume = (out / LAST).exists()
     torch.manual_seed(seed)
+    model = begin(
+        variant.recipe,
+        classes=order.train.classes,
+        ids=order.train.ids,
+        weights=order.weights,
+        settings={key: getattr(chosen.model, key) for key in chosen.changed},
+        resuming=resume,
+        say=say,
+    )
     result = train(
-        _model(order, variant, chosen, fresh=resume, say=say),
+        model,
         order.train,
         val=order.val,
         out=out,
@@ -140,22 +148,6 @@ def _one(order: Order, variant: Variant, seed: int, out: Path, say: Say) -> tupl
     report = evaluate_model(result.model, order.test, policy=chosen.train.bad_images, facts=described)
     report.save(out / "test")
     return report, result.seconds, result.iterations
-
-
-def _model(order: Order, variant: Variant, chosen: Settings, *, fresh: bool, say: Say) -> Model:
-    """The variant's network where training begins; `fresh` leaves out weights that a resumed run brings."""
-    trained = order.weights not in ("auto", "imagenet", "none") and is_model_file(Path(order.weights))
-    model = create(
-        variant.recipe,
-        classes=order.train.classes,
-        ids=order.train.ids,
-        weights=None if fresh or trained or order.weights == "none" else order.weights,
-        settings={key: getattr(chosen.model, key) for key in chosen.changed},
-        say=say,
-    )
-    if trained and not fresh:
-        say(start_from(model, Path(order.weights)))
-    return model
 
 
 def _cost(variant: Variant, classes: int) -> tuple[Cost, Preprocess]:

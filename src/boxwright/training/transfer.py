@@ -1,17 +1,60 @@
-"""Starting from a detector that was trained before, on these classes or on others."""
+"""Where a training begins: fresh, with published weights, or from a detector that was trained before."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from boxwright.errors import InputError
 from boxwright.manifest import KEY
-from boxwright.model import Model
+from boxwright.model import Model, create
 from boxwright.modelfile import read_model
 from boxwright.training.state import PREFIX
 from boxwright.weights.read import copy_fitting
+
+WORDS = ("auto", "imagenet", "coco", "none")
+"""Weights that are no file's."""
+
+
+def begin(
+    name: str,
+    *,
+    classes: Sequence[str],
+    ids: Sequence[int],
+    weights: str,
+    settings: Mapping[str, Any],
+    resuming: bool,
+    say: Callable[[str], None],
+) -> Model:
+    """A recipe's model, as it is before the first step.
+
+    Args:
+        name: the recipe's.
+        classes, ids: of the data set.
+        weights: one of `WORDS`, a file for the backbone, or the file of a trained model of this recipe.
+        settings: changed settings of the recipe, by field.
+        resuming: no weights are looked for, since the run brings its own.
+        say: receives the line that tells where the weights came from, and the progress of a download.
+
+    Raises:
+        InputError: unknown name or setting, weights that are missing or of another network, or a download that
+            fails.
+    """
+    trained = weights not in WORDS and is_model_file(Path(weights))
+    model = create(
+        name,
+        classes=classes,
+        ids=ids,
+        weights=None if resuming or trained or weights == "none" else weights,
+        settings=settings,
+        say=say,
+    )
+    if trained and not resuming:
+        say(start_from(model, Path(weights)))
+    return model
 
 
 def is_model_file(path: Path) -> bool:
