@@ -82,9 +82,7 @@ def _group(
     return out
 
 
-def _neighbour_lists(
-    pairs: Int64[np.ndarray, "pair 2"], count: int
-) -> tuple[Links, Links, Links, Links]:
+def _neighbour_lists(pairs: Int64[np.ndarray, "pair 2"], count: int) -> tuple[Links, Links, Links, Links]:
     """Linked lists: the first and the last link of each region, the next of each link, and whom it names."""
     owners, named = np.concatenate((pairs, pairs[:, ::-1])).T
     order = np.argsort(owners, kind="stable")
@@ -187,8 +185,7 @@ def _merge(
             at = length
             length += 1
             while at > 0 and (
-                heap[(at - 1) // 2] < value
-                or (heap[(at - 1) // 2] == value and codes[(at - 1) // 2] > code)
+                heap[(at - 1) // 2] < value or (heap[(at - 1) // 2] == value and codes[(at - 1) // 2] > code)
             ):
                 heap[at], codes[at] = heap[(at - 1) // 2], codes[(at - 1) // 2]
                 at = (at - 1) // 2

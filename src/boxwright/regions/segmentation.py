@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int32, UInt16
+from jaxtyping import Float32, Int32, UInt16, UInt32
 
 from boxwright.regions import kernels
 
@@ -34,7 +34,7 @@ class Edges:
         size: (height, width).
     """
 
-    order: Int32[np.ndarray, " edge"]
+    order: UInt32[np.ndarray, " edge"]
     weights: UInt16[np.ndarray, " slot"]
     size: tuple[int, int]
 
@@ -107,7 +107,7 @@ def sorted_edges(planes: Planes) -> Edges:
         weights[(*here, direction)] = total
     flat = weights.reshape(-1)
     counts = np.zeros(_NO_EDGE + 1, np.int64)
-    order = np.empty(_edge_count(height, width), np.int32)
+    order = np.empty(_edge_count(height, width), np.uint32)
     kernels.compiled(_counting_sort)(flat, counts, order)
     return Edges(order, flat, (height, width))
 
@@ -136,13 +136,16 @@ def join(edges: Edges, k: float, min_size: int) -> tuple[Labels, int]:
     height, width = edges.size
     pixels = height * width
     labels = np.empty(pixels, np.int32)
-    steps = np.array([1, width, width + 1, width - 1], np.int32)
-    rejected = np.empty(len(edges.order), np.int32)
-    parents = np.full(pixels, -1, np.int32)
+    # Unsigned, since a signed index costs the compiled code a look at whether it counts from the end.
+    parents = np.arange(pixels, dtype=np.uint32)
+    steps = np.array([1, width, width + 1, width - 1], np.uint32)
     limits = np.full(pixels, k * _SCALE, np.float32)
+    rejected = np.empty(len(edges.order), np.uint32)
+    sizes = np.ones(pixels, np.int32)
     kernels.compiled(_join)(
-        edges.order, edges.weights, steps, float(k * _SCALE), min_size, parents, limits, rejected, labels
+        edges.order, edges.weights, steps, float(k * _SCALE), min_size, parents, sizes, limits, rejected
     )
+    kernels.compiled(_number)(parents, labels)
     return labels.reshape(height, width), int(labels.max(initial=-1)) + 1
 
 
@@ -153,27 +156,32 @@ def _join(
     k: float,
     min_size: int,
     parents: np.ndarray,
+    sizes: np.ndarray,
     limits: np.ndarray,
     rejected: np.ndarray,
-    labels: np.ndarray,
 ) -> None:
-    """Union-find over the edges. `parents` of a root is minus its size; `limits` the heaviest edge it takes."""
+    """Union-find over the edges. Roots are their own parents; `limits` is the heaviest edge that each takes.
+
+    The second round, for small components, needs only those edges that the first one turned down.
+    """
     others = 0
     for small in range(2):
         for at in range(len(order) if small == 0 else others):
             edge = order[at] if small == 0 else rejected[at]
-            pixel = edge >> 2
-            a = pixel
-            while parents[a] >= 0:
-                a = parents[a]
-            while pixel != a:
-                parents[pixel], pixel = a, parents[pixel]
-            pixel = (edge >> 2) + steps[edge & 3]
-            b = pixel
-            while parents[b] >= 0:
-                b = parents[b]
-            while pixel != b:
-                parents[pixel], pixel = b, parents[pixel]
+            a = edge >> 2
+            b = a + steps[edge & 3]
+            up, across = parents[a], parents[b]
+            if up == across:
+                continue
+            # Every node on the way is hung one higher.
+            while up != a:
+                above = parents[up]
+                parents[a] = above
+                a, up = up, above
+            while across != b:
+                above = parents[across]
+                parents[b] = above
+                b, across = across, above
             if a == b:
                 continue
             if small == 0:
@@ -182,22 +190,28 @@ def _join(
                     rejected[others] = edge
                     others += 1
                     continue
-            elif -parents[a] >= min_size and -parents[b] >= min_size:
+            elif sizes[a] >= min_size and sizes[b] >= min_size:
                 continue
-            if parents[b] < parents[a]:
+            if sizes[a] < sizes[b]:
                 a, b = b, a
-            parents[a] += parents[b]
+            sizes[a] += sizes[b]
             parents[b] = a
             if small == 0:
-                limits[a] = weight + k / -parents[a]
+                limits[a] = weight + k / sizes[a]
+
+
+def _number(parents: np.ndarray, labels: np.ndarray) -> None:
+    """Number the components in the order of their first pixels."""
     count = 0
     for pixel in range(len(labels)):
-        root = pixel
-        while parents[root] >= 0:
+        labels[pixel] = -1
+    for pixel in range(len(labels)):
+        root = parents[pixel]
+        while parents[root] != root:
             root = parents[root]
-        # A root's label is set when its first pixel is met: that may be before the root's own turn.
-        if parents[root] > -(1 << 30):
+        parents[pixel] = root
+        # The first pixel of a component may come before its root, and then gives the root its number.
+        if labels[root] < 0:
             labels[root] = count
-            parents[root] = -(1 << 30)
             count += 1
         labels[pixel] = labels[root]

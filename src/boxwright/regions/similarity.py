@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int32, Int64, UInt8
+from jaxtyping import Float32, Int8, Int32, Int64, UInt8
 
 from boxwright.regions import kernels
 
@@ -22,7 +22,7 @@ WHOLE = 1 << 22
 """What the bins of one histogram sum to, but for rounding down."""
 COLOUR_BINS, TEXTURE_BINS, ORIENTATIONS = 25, 10, 8
 
-_STEEPEST = 40.0
+_STEEPEST = 20.0
 """Where texture's last bin ends, in grey levels a pixel; hardly any Gaussian derivative is steeper."""
 
 
@@ -31,13 +31,12 @@ class Pixels:
     """The bins that each pixel falls into; the same for every segmentation of a picture.
 
     Attributes:
-        colour: [pixels, channel], the bin of each channel's value.
-        texture: [pixels, 4 * channel], for each axis of each channel: orientation * 10 + bin, where 0 stands
-            for a derivative in the first bin, which is not counted but follows from the region's size.
+        colour: the bin of each channel's value.
+        texture: the bin of the derivative along four axes, below 0 where the channel falls along the axis.
     """
 
-    colour: UInt8[np.ndarray, "pixel channel"]
-    texture: UInt8[np.ndarray, "pixel axis"]
+    colour: UInt8[np.ndarray, "channel pixel"]
+    texture: Int8[np.ndarray, "channel 4 pixel"]
 
 
 @dataclass(frozen=True)
@@ -72,21 +71,19 @@ def describe_pixels(planes: Planes, smoothed: Planes) -> Pixels:
         smoothed: the same under a Gaussian of 0.8.
     """
     channels, height, width = planes.shape
-    colour = np.empty((height, width, channels), np.uint8)
-    texture = np.empty((height, width, channels, ORIENTATIONS // 2), np.uint8)
+    colour = np.empty(planes.shape, np.uint8)
+    texture = np.empty((channels, ORIENTATIONS // 2, height, width), np.int8)
+    last = np.float32(TEXTURE_BINS - 1)
     for i in range(channels):
-        colour[..., i] = np.clip(planes[i] * np.float32(COLOUR_BINS / 256), 0, COLOUR_BINS - 1)
+        colour[i] = np.clip(planes[i] * np.float32(COLOUR_BINS / 256), 0, COLOUR_BINS - 1)
         across, down = _derivatives(smoothed[i])
+        across *= np.float32(TEXTURE_BINS / _STEEPEST)
+        down *= np.float32(TEXTURE_BINS / _STEEPEST)
         diagonal = np.float32(0.5**0.5)
         rising, falling = (across + down) * diagonal, (down - across) * diagonal
         for axis, slope in enumerate((across, rising, down, falling)):
-            bins = np.minimum(np.abs(slope) * np.float32(TEXTURE_BINS / _STEEPEST), TEXTURE_BINS - 1)
-            first = bins < 1
-            code = bins.astype(np.uint8)
-            code += np.where(slope < 0, np.uint8((axis + 4) * TEXTURE_BINS), np.uint8(axis * TEXTURE_BINS))
-            code[first] = 0
-            texture[..., i, axis] = code
-    return Pixels(colour.reshape(height * width, -1), texture.reshape(height * width, -1))
+            texture[i, axis] = np.clip(slope, -last, last)
+    return Pixels(colour.reshape(channels, -1), texture.reshape(channels, ORIENTATIONS // 2, -1))
 
 
 def _derivatives(
@@ -103,22 +100,30 @@ def _derivatives(
 def describe_regions(labels: Labels, count: int, pixels: Pixels) -> Regions:
     """Histograms, boxes, sizes and neighbours of `count` regions."""
     height, width = labels.shape
-    channels = pixels.colour.shape[1]
+    channels = len(pixels.colour)
     size = np.zeros(count, np.int64)
     boxes = np.tile(np.array([width, height, 0, 0], np.int32), (count, 1))
     colour = np.zeros((count, channels, COLOUR_BINS), np.int32)
-    texture = np.zeros((count, channels, ORIENTATIONS * TEXTURE_BINS), np.int32)
-    kernels.compiled(_count)(labels, pixels.colour, pixels.texture, size, boxes, colour, texture)
-    texture = texture.reshape(count, channels, ORIENTATIONS, TEXTURE_BINS)
-    texture[..., 0] = 0
-    texture[..., 0] = size[:, None, None] - texture.sum(-1)
+    slopes = np.zeros((count, channels, ORIENTATIONS // 2, 2 * TEXTURE_BINS - 1), np.int32)
+    kernels.compiled(_count)(labels, pixels.colour, pixels.texture, size, boxes, colour, slopes)
     return Regions(
         size,
         boxes,
         _in_parts(colour, size * channels),
-        _in_parts(texture, size * channels * ORIENTATIONS),
+        _in_parts(_by_orientation(slopes, size), size * channels * ORIENTATIONS),
         neighbours(labels, count),
     )
+
+
+def _by_orientation(
+    slopes: Int32[np.ndarray, "region channel 4 signed"], size: Int64[np.ndarray, " region"]
+) -> Int32[np.ndarray, "region channel 8 bin"]:
+    """An axis is two opposite orientations; where the channel falls along one, its first bin counts the pixel."""
+    first = TEXTURE_BINS - 1
+    both = np.concatenate((slopes[..., first:], slopes[..., first::-1]), 2)
+    both[..., 0] = 0
+    both[..., 0] = size[:, None, None] - both.sum(-1)
+    return both
 
 
 def _in_parts(counts: np.ndarray, total: Int64[np.ndarray, " region"]) -> Parts:
@@ -133,10 +138,10 @@ def _count(
     size: np.ndarray,
     boxes: np.ndarray,
     colour: np.ndarray,
-    texture: np.ndarray,
+    slopes: np.ndarray,
 ) -> None:
     height, width = labels.shape
-    axes = textures.shape[1] // max(colours.shape[1], 1)
+    middle = slopes.shape[3] // 2
     pixel = 0
     for y in range(height):
         for x in range(width):
@@ -146,10 +151,10 @@ def _count(
             boxes[region, 1] = min(boxes[region, 1], y)
             boxes[region, 2] = max(boxes[region, 2], x + 1)
             boxes[region, 3] = max(boxes[region, 3], y + 1)
-            for channel in range(colours.shape[1]):
-                colour[region, channel, colours[pixel, channel]] += 1
-                for axis in range(channel * axes, (channel + 1) * axes):
-                    texture[region, channel, textures[pixel, axis]] += 1
+            for channel in range(len(colours)):
+                colour[region, channel, colours[channel, pixel]] += 1
+                for axis in range(textures.shape[1]):
+                    slopes[region, channel, axis, middle + textures[channel, axis, pixel]] += 1
             pixel += 1
 
 
