@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -203,8 +204,8 @@ class TwoStage(Network):
         sizes: Int[Tensor, "batch 2"],
         targets: Targets | None,
     ) -> TwoStageOutput:
-        regions = self._regions(proposals, sizes, targets)
-        return TwoStageOutput(proposals, self.regions(levels, regions), targets is not None)
+        regions = self.regions(levels, self._regions(proposals, sizes, targets))
+        return TwoStageOutput(proposals, replace(regions, sampled=targets is not None))
 
     @torch.no_grad()
     def _regions(
@@ -214,3 +215,63 @@ class TwoStage(Network):
         if targets is None:
             return as_priors(self.proposer(proposals, sizes))
         return self.sampler(as_priors(self.teacher(proposals, sizes)), targets)
+
+
+class RegionClassifier(Network):
+    """Regions that were found elsewhere, scored and moved: R-CNN and Fast R-CNN.
+
+    Args:
+        backbone: of the whole image (Girshick 2015, section 2); `Pixels` for what looks at each region alone.
+        neck: on the backbone.
+        sampler: which regions are learnt from.
+        regions: the head.
+    """
+
+    backbone: Backbone
+    neck: Neck
+    regions: RegionStage
+
+    def __init__(self, backbone: Backbone, neck: Neck, sampler: RegionSampler, regions: RegionStage) -> None:
+        super().__init__()
+        self.backbone, self.neck, self.sampler, self.regions = backbone, neck, sampler, regions
+
+    def forward(
+        self,
+        images: Float[Tensor, "batch 3 height width"],
+        sizes: Int[Tensor, "batch 2"],
+        proposals: Priors,
+        targets: Targets | None = None,
+    ) -> Predictions:
+        """Score and move the proposals.
+
+        Args:
+            images: normalised, padded right and below.
+            sizes: (height, width) of each without its padding.
+            proposals: regions of each image.
+            targets: the objects: they join the proposals, and regions to learn from are sampled.
+        """
+        return self._judged(self.neck(self.backbone(images)), proposals, targets)
+
+    def taught(self, batch: Batch) -> Predictions:
+        """Regions that were sampled with the targets."""
+        return self(batch.images, batch.sizes, _proposals(batch), batch.targets)
+
+    def taught_and_seen(self, batch: Batch) -> tuple[Predictions, Predictions]:
+        """The head twice, on one map."""
+        levels, proposals = self.neck(self.backbone(batch.images)), _proposals(batch)
+        return self._judged(levels, proposals, batch.targets), self._judged(levels, proposals, None)
+
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The backbone's parts in order of depth, for freezing."""
+        return self.backbone.stages()
+
+    def _judged(self, levels: Sequence[Tensor], proposals: Priors, targets: Targets | None) -> Predictions:
+        if targets is None:
+            return self.regions(levels, proposals)
+        return replace(self.regions(levels, self.sampler(proposals, targets)), sampled=True)
+
+
+def _proposals(batch: Batch) -> Priors:
+    if batch.proposals is None:
+        raise ValueError("this network judges regions that are given, and the batch has none")
+    return batch.proposals

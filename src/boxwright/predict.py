@@ -227,6 +227,19 @@ def pad_batch(
     return batch
 
 
+def pad_boxes(
+    boxes: Sequence[Float32[np.ndarray, "_ 4"]],
+) -> tuple[Float32[np.ndarray, "batch roi 4"], Bool[np.ndarray, "batch roi"]]:
+    """Stack lists of boxes of any lengths, zeros behind the shorter ones; and which boxes are none of those."""
+    longest = max(len(own) for own in boxes)
+    padded = np.zeros((len(boxes), longest, 4), np.float32)
+    valid = np.zeros((len(boxes), longest), np.bool_)
+    for row, own in enumerate(boxes):
+        padded[row, : len(own)] = own
+        valid[row, : len(own)] = True
+    return padded, valid
+
+
 def _listed(images: Any) -> Sequence[Any]:
     """One image as a list of one; a batch array as its images."""
     if isinstance(images, str | Path | Image.Image) or getattr(images, "ndim", None) in (2, 3):

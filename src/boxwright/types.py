@@ -9,6 +9,7 @@ Labels are `[0, C)`; background is never a label.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -40,16 +41,6 @@ class Targets:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Normalised images, padded right and below; `sizes` are the (height, width) without the padding."""
-
-    images: Float[Tensor, "batch 3 height width"]
-    sizes: Int[Tensor, "batch 2"]
-    targets: Targets
-    paths: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Priors:
     """Boxes that a network scores and moves; anchors shared by the batch have batch 1."""
 
@@ -68,12 +59,24 @@ class Priors:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Normalised images, padded right and below; `sizes` are the (height, width) without the padding."""
+
+    images: Float[Tensor, "batch 3 height width"]
+    sizes: Int[Tensor, "batch 2"]
+    targets: Targets
+    paths: tuple[str, ...]
+    proposals: Priors | None = None  # regions that were found beforehand, for networks that judge given ones
+
+
+@dataclass(frozen=True)
 class Predictions:
     """What a head says of every prior; softmax heads carry background as their last column."""
 
     logits: Float[Tensor, "batch prior column"]
     deltas: Float[Tensor, "batch prior group 4"]
     priors: Priors
+    sampled: bool = False  # ground truth chose the priors: these are for losses, and must not be detections
 
     def __post_init__(self) -> None:
         _agree(
@@ -90,7 +93,11 @@ class TwoStageOutput:
 
     proposals: Predictions
     regions: Predictions
-    sampled: bool  # whether ground truth chose the regions: losses need it, and detections must not have it
+
+    @property
+    def sampled(self) -> bool:
+        """Whether ground truth chose the regions: losses need it, and detections must not have it."""
+        return self.regions.sampled
 
 
 Output = Predictions | TwoStageOutput
@@ -146,6 +153,12 @@ class Detections:
 
     def __post_init__(self) -> None:
         _agree("Detections", boxes=_shape(self.boxes, 0, 1), scores=_shape(self.scores, 0, 1))
+
+
+def given(boxes: np.ndarray, valid: np.ndarray) -> Priors:
+    """Regions from elsewhere as priors: [batch, roi, 4] and [batch, roi]."""
+    laid, is_valid = torch.from_numpy(boxes), torch.from_numpy(valid)
+    return Priors(laid, torch.zeros_like(is_valid, dtype=torch.long), is_valid)
 
 
 for _record in (Targets, Priors, Predictions, TwoStageOutput, Assignment, Losses, TwoStageLosses, Detections):

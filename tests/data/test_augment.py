@@ -189,6 +189,21 @@ def test_the_crop_keeps_its_promise(picture: Annotated, seed: int, minimum: floa
         assert minimum == 0.0
 
 
+@settings(max_examples=60, deadline=None)
+@given(annotated_at_random(), seeds)
+def test_proposals_go_where_objects_go(picture: Annotated, seed: int) -> None:
+    """The ignored stay wherever a part of them is seen, and so do proposals: the same boxes as both, the same end."""
+    everything = np.ones(len(picture.boxes), bool)
+    both = replace(picture, ignore=everything, proposals=picture.boxes)
+    varied = Augment(
+        zoom_out=0.5, crop=0.5, flip_horizontal=0.5, flip_vertical=0.5, rotate90=0.7, scale=(0.5, 2)
+    )
+    result = apply(both, varied, sample_rng(seed, 0, 0), lambda h, w: (32, 24))
+    np.testing.assert_array_equal(result.proposals, result.boxes)
+    parts = mosaic([both] * 4, (30, 30), sample_rng(seed, 0, 1))
+    np.testing.assert_array_equal(parts.proposals, parts.boxes)
+
+
 def replace_ignore(picture: Annotated) -> Annotated:
     """The picture with its ignored objects left out."""
     keep = ~picture.ignore

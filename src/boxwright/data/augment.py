@@ -254,7 +254,7 @@ def mosaic(parts: Sequence[Annotated], size: tuple[int, int], rng: np.random.Gen
     x, y = round(width * rng.uniform(0.3, 0.7)), round(height * rng.uniform(0.3, 0.7))
     quarters = ((0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height))
     image = np.empty((height, width, 3), np.uint8)
-    boxes, labels, ignore = [], [], []
+    boxes, labels, ignore, proposals = [], [], [], []
     for (left, top, right, bottom), part in zip(quarters, parts, strict=True):
         source = np.array(part.size[::-1])
         share = np.array([(right - left) / width, (bottom - top) / height])
@@ -265,7 +265,8 @@ def mosaic(parts: Sequence[Annotated], size: tuple[int, int], rng: np.random.Gen
         boxes.append(np.add(piece.boxes, (left, top, left, top)))
         labels.append(piece.labels)
         ignore.append(piece.ignore)
-    return Annotated(image, np.concatenate(boxes), np.concatenate(labels), np.concatenate(ignore))
+        proposals.append(np.add(piece.proposals, (left, top, left, top)))
+    return Annotated(image, *(np.concatenate(part) for part in (boxes, labels, ignore, proposals)))
 
 
 def _visible(annotated: Annotated) -> Boxes:

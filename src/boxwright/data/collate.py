@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from boxwright.data.prepare import Prepared
-from boxwright.predict import pad_batch
-from boxwright.types import Batch, Targets
+from boxwright.predict import pad_batch, pad_boxes
+from boxwright.types import Batch, Targets, given
 
 
 def collate(samples: Sequence[Prepared], *, multiple: int = 1) -> Batch:
@@ -27,17 +27,14 @@ def collate(samples: Sequence[Prepared], *, multiple: int = 1) -> Batch:
     """
     images = pad_batch([sample.image for sample in samples], multiple)
     sizes = [sample.image.shape[1:] for sample in samples]
-    crowd = max(len(sample.labels) for sample in samples)
-    boxes = np.zeros((len(samples), crowd, 4), np.float32)
-    labels = np.zeros((len(samples), crowd), np.int64)
-    valid = np.zeros((len(samples), crowd), np.bool_)
-    ignore = np.zeros((len(samples), crowd), np.bool_)
+    boxes, valid = pad_boxes([sample.boxes for sample in samples])
+    labels = np.zeros(valid.shape, np.int64)
+    ignore = np.zeros(valid.shape, np.bool_)
     for row, sample in enumerate(samples):
-        objects = len(sample.labels)
-        boxes[row, :objects] = sample.boxes
-        labels[row, :objects] = sample.labels
-        ignore[row, :objects] = sample.ignore
-        valid[row, :objects] = True
+        labels[row, : len(sample.labels)] = sample.labels
+        ignore[row, : len(sample.labels)] = sample.ignore
     targets = Targets(*(torch.from_numpy(array) for array in (boxes, labels, valid, ignore)))
     paths = tuple(sample.path for sample in samples)
-    return Batch(torch.from_numpy(images), torch.tensor(sizes, dtype=torch.int64), targets, paths)
+    proposals = [sample.proposals for sample in samples if sample.proposals is not None]
+    regions = given(*pad_boxes(proposals)) if proposals else None
+    return Batch(torch.from_numpy(images), torch.tensor(sizes, dtype=torch.int64), targets, paths, regions)

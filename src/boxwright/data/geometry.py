@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, UInt8
@@ -18,12 +18,20 @@ Window = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Annotated:
-    """A picture and its objects: boxes are xyxy in its pixels; `ignore` marks crowd and difficult ones."""
+    """A picture and its objects, all boxes xyxy in its pixels.
+
+    Attributes:
+        image: the picture.
+        boxes, labels: its objects.
+        ignore: marks crowd and difficult ones.
+        proposals: regions that are no annotation, but go wherever the picture goes.
+    """
 
     image: RGB8
     boxes: Boxes
     labels: Int64[np.ndarray, " gt"]
     ignore: Bool[np.ndarray, " gt"]
+    proposals: Float64[np.ndarray, "roi 4"] = field(default_factory=lambda: np.zeros((0, 4)))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -50,7 +58,7 @@ def view(
 
     Returns:
         Boxes are clipped to what is seen and have an area. Ignored objects stay wherever a part of them is
-        seen, because a crowd whose centre left is no more background than before.
+        seen, because a crowd whose centre left is no more background than before; so do proposals.
     """
     left, top, right, bottom = window
     height, width = size or (bottom - top, right - left)
@@ -72,38 +80,52 @@ def view(
     image[out_y0:out_y1, out_x0:out_x1] = part
 
     # Boxes go the way of the pixels that were cut and pasted, so that rounding cannot part the two.
-    source = clip(annotated.boxes, (0, 0, annotated.size[1], annotated.size[0]))
-    seen = clip(source, (x0, y0, x1, y1))
-    has_area = (seen[:, 2:] > seen[:, :2]).all(-1)
-    keep = has_area & (centre_inside(source, np.array([window], np.float64))[0] | annotated.ignore)
     factor = np.array([(out_x1 - out_x0) / (x1 - x0), (out_y1 - out_y0) / (y1 - y0)] * 2)
-    boxes = np.add((seen[keep] - (x0, y0, x0, y0)) * factor, (out_x0, out_y0, out_x0, out_y0))
+
+    def shown(boxes: Float64[np.ndarray, "some 4"]) -> Float64[np.ndarray, "some 4"]:
+        moved = np.add((clip(boxes, (x0, y0, x1, y1)) - (x0, y0, x0, y0)) * factor, (out_x0, out_y0) * 2)
+        return clip(moved, (0, 0, width, height))
+
+    source = clip(annotated.boxes, (0, 0, annotated.size[1], annotated.size[0]))
+    keep = _has_area(clip(source, (x0, y0, x1, y1)))
+    keep &= centre_inside(source, np.array([window], np.float64))[0] | annotated.ignore
+    seen = _has_area(clip(annotated.proposals, (x0, y0, x1, y1)))
     labels, ignore = annotated.labels[keep], annotated.ignore[keep]
-    return Annotated(image, clip(boxes, (0, 0, width, height)), labels, ignore)
+    return Annotated(image, shown(source[keep]), labels, ignore, shown(annotated.proposals[seen]))
 
 
 def flip_horizontal(annotated: Annotated) -> Annotated:
     """Left becomes right."""
     width = annotated.size[1]
-    boxes = np.add(annotated.boxes[:, [2, 1, 0, 3]] * (-1, 1, -1, 1), (width, 0, width, 0))
-    return _moved(annotated, annotated.image[:, ::-1], boxes)
+    return _moved(
+        annotated,
+        annotated.image[:, ::-1],
+        lambda boxes: np.add(boxes[:, [2, 1, 0, 3]] * (-1, 1, -1, 1), (width, 0, width, 0)),
+    )
 
 
 def flip_vertical(annotated: Annotated) -> Annotated:
     """Up becomes down."""
     height = annotated.size[0]
-    boxes = np.add(annotated.boxes[:, [0, 3, 2, 1]] * (1, -1, 1, -1), (0, height, 0, height))
-    return _moved(annotated, annotated.image[::-1], boxes)
+    return _moved(
+        annotated,
+        annotated.image[::-1],
+        lambda boxes: np.add(boxes[:, [0, 3, 2, 1]] * (1, -1, 1, -1), (0, height, 0, height)),
+    )
 
 
 def rotate90(annotated: Annotated, turns: int = 1) -> Annotated:
     """Quarter turns against the clock."""
-    boxes, (height, width) = annotated.boxes, annotated.size
-    for _ in range(turns % 4):
-        # (x, y) goes to (y, width - x): the right edge becomes the top.
-        boxes = np.add(boxes[:, [1, 2, 3, 0]] * (1, -1, 1, -1), (0, width, 0, width))
-        height, width = width, height
-    return _moved(annotated, np.rot90(annotated.image, turns), boxes)
+
+    def turned(boxes: Float64[np.ndarray, "some 4"]) -> Float64[np.ndarray, "some 4"]:
+        height, width = annotated.size
+        for _ in range(turns % 4):
+            # (x, y) goes to (y, width - x): the right edge becomes the top.
+            boxes = np.add(boxes[:, [1, 2, 3, 0]] * (1, -1, 1, -1), (0, width, 0, width))
+            height, width = width, height
+        return boxes
+
+    return _moved(annotated, np.rot90(annotated.image, turns), turned)
 
 
 def clip(boxes: Float64[np.ndarray, "some 4"], window: Window) -> Float64[np.ndarray, "some 4"]:
@@ -128,8 +150,17 @@ def window_iou(boxes: Boxes, windows: Windows) -> Float[np.ndarray, "window gt"]
     return np.asarray(common / np.maximum(areas[0][:, None] + areas[1] - common, 1e-9))
 
 
-def _moved(annotated: Annotated, image: RGB8, boxes: Boxes) -> Annotated:
-    return Annotated(np.ascontiguousarray(image), boxes, annotated.labels, annotated.ignore)
+def _moved(annotated: Annotated, image: RGB8, move: Callable[[np.ndarray], np.ndarray]) -> Annotated:
+    return replace(
+        annotated,
+        image=np.ascontiguousarray(image),
+        boxes=move(annotated.boxes),
+        proposals=move(annotated.proposals),
+    )
+
+
+def _has_area(boxes: Float64[np.ndarray, "some 4"]) -> Bool[np.ndarray, " some"]:
+    return np.asarray((boxes[:, 2:] > boxes[:, :2]).all(-1))
 
 
 def _span(low: int, high: int, length: int, out: int) -> tuple[int, int, int, int]:

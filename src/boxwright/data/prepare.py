@@ -5,12 +5,12 @@ The processes that load images import this and nothing of torch, which starts th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, UInt8
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from boxwright.data.augment import Annotated, Augment, apply, mosaic
 from boxwright.data.records import Sample
@@ -19,6 +19,8 @@ from boxwright.images import read_image
 from boxwright.preprocess import Preprocess
 
 MOSAIC_PARTS = 4
+Propose = Callable[[UInt8[np.ndarray, "height width 3"], Path | None], Float32[np.ndarray, "roi 4"]]
+"""An upright image and its file -> regions in its pixels, best first."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Prepared:
         boxes: xyxy in pixels of `image`, inside it, each with an area.
         labels: class indices.
         ignore: crowd and difficult objects.
+        proposals: regions to judge, best first, of the same kind as `boxes`; None where the network finds its own.
         size: (height, width) of the file's picture.
         index: of the sample in its data set.
         path: the file.
@@ -62,6 +65,7 @@ class Prepared:
     size: tuple[int, int]
     index: int
     path: str
+    proposals: Float32[np.ndarray, "roi 4"] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,10 +83,13 @@ class Preparer:
         preprocess: the network's.
         augment: how jobs with a generator are varied.
         cache: keep every decoded image.
+        propose: finds the regions of an image, or knows them, where the network judges given ones.
     """
 
-    def __init__(self, preprocess: Preprocess, augment: Augment, *, cache: bool = False) -> None:
-        self.preprocess, self.augment = preprocess, augment
+    def __init__(
+        self, preprocess: Preprocess, augment: Augment, *, cache: bool = False, propose: Propose | None = None
+    ) -> None:
+        self.preprocess, self.augment, self.propose = preprocess, augment, propose
         self._cache: dict[Path, UInt8[np.ndarray, "height width 3"]] | None = {} if cache else None
 
     def __call__(self, job: Job) -> Prepared | Broken:
@@ -93,7 +100,8 @@ class Preparer:
                 image = self._read(part.path)
             except InputError as error:
                 return Broken(str(part.path), error.message)
-            pictures.append(Annotated(image, part.boxes, part.labels, part.ignore))
+            regions = np.zeros((0, 4)) if self.propose is None else self.propose(image, part.path)
+            pictures.append(Annotated(image, part.boxes, part.labels, part.ignore, regions.astype(float)))
         target = self.preprocess.target
         size = pictures[0].size
         picture = pictures[0]
@@ -101,7 +109,8 @@ class Preparer:
             picture = mosaic(pictures, target(*size), job.rng)
         if job.rng is not None:
             picture = apply(picture, self.augment, job.rng, target)
-        boxes, keep = _on_input(picture, target(*picture.size))
+        boxes, keep = _on_input(picture.boxes, picture.size, target(*picture.size))
+        proposals, _ = _on_input(picture.proposals, picture.size, target(*picture.size))
         return Prepared(
             image=self.preprocess(picture.image),
             boxes=boxes,
@@ -110,6 +119,7 @@ class Preparer:
             size=size,
             index=job.index,
             path=str(job.parts[0].path),
+            proposals=None if self.propose is None else proposals,
         )
 
     def _read(self, path: Path) -> UInt8[np.ndarray, "height width 3"]:
@@ -133,11 +143,11 @@ def decoded_bytes(samples: Sequence[Sample]) -> float:
 
 
 def _on_input(
-    picture: Annotated, target: tuple[int, int]
-) -> tuple[Float32[np.ndarray, "gt 4"], Bool[np.ndarray, " all"]]:
+    boxes: Float64[np.ndarray, "some 4"], size: tuple[int, int], target: tuple[int, int]
+) -> tuple[Float32[np.ndarray, "kept 4"], Bool[np.ndarray, " some"]]:
     """Boxes in pixels of the resized picture, cut at its edges, and which of them still have an area."""
-    (height, width), (tall, wide) = picture.size, target
+    (height, width), (tall, wide) = size, target
     scale = np.array([wide / width, tall / height] * 2)
-    boxes = np.clip(picture.boxes * scale, 0, [wide, tall, wide, tall]).astype(np.float32)
-    keep = (boxes[:, 2:] > boxes[:, :2]).all(-1)
-    return boxes[keep], keep
+    moved = np.clip(boxes * scale, 0, [wide, tall, wide, tall]).astype(np.float32)
+    keep = (moved[:, 2:] > moved[:, :2]).all(-1)
+    return moved[keep], keep
