@@ -187,6 +187,7 @@ def test_all_of_it(tmp_path: Path) -> None:
     every = list(entries())
     assert len({row.name for row in every}) == len(every) == len({*RECIPES, *CLASSIFIERS})
     assert max(len(line) for line in text.table(every).splitlines()) <= 100
+    assert len({point.family for point in plot.points(every)}) <= len(plot.COLOURS)
     labels = plot.compose(Sheet(figsize=(16, 9)), plot.points(every))
     assert [len(own) for own in labels] == [len(plot.points(every))] * 2
     for row in every:

@@ -35,12 +35,15 @@ COLOURS = (
     "#8c564b",
     "#5d636c",
     "#98a90b",
+    "#17191c",
 )
 MARKS = "os^Dv"
 RESIDUAL = ("ResNet", "wide ResNet", "ResNeXt", "Inception-ResNet")
 """Drawn strongest: ResNet and its descendants."""
 REACH = (7.0, 13.0, 20.0, 29.0)
 """Distances in points at which a label may stand from its point, the nearest first."""
+GAP = 1.5
+"""Pixels between a name and the nearest line."""
 SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8))
 
 
@@ -127,7 +130,7 @@ def short(name: str) -> str:
 
 
 def _lines(axes: Axes, rows: Sequence[tuple[Point, float]], what: str) -> None:
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     for number, family in enumerate(_families(rows)):
         members = [(x, point.accuracy) for point, x in rows if point.family == family]
@@ -141,6 +144,8 @@ def _lines(axes: Axes, rows: Sequence[tuple[Point, float]], what: str) -> None:
             label=family,
         )
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel(what, color=SOFT)
     axes.grid(color=LINE, linewidth=0.8)
@@ -186,7 +191,7 @@ def _label(axes: Axes, rows: Sequence[tuple[Point, float]]) -> list[Annotation]:
             box = _text_box(label, canvas)
             inside = frame.contains(*box[:2]) and frame.contains(*box[2:])
             if inside and not np.any((taken[:, :2] < box[2:]).all(1) & (taken[:, 2:] > box[:2]).all(1)):
-                crossed = int(((strokes > box[:2]) & (strokes < box[2:])).all(1).sum())
+                crossed = int(((strokes > box[:2] - GAP) & (strokes < box[2:] + GAP)).all(1).sum())
                 tried.append((crossed, label, box))
                 if not crossed:
                     break
