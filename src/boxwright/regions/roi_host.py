@@ -6,12 +6,14 @@ import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Shape = tuple[int, int, int, int]
+Shape = tuple[Any, Any, Any, Any]
+"""Batch, channels, height and width of a map; symbols while torch traces."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def blocks(batch: int, channels: int, size: int) -> list[tuple[int, int]]:
     return [(image, start) for image in range(batch) for start in range(0, channels, size)]
 
 
-def fours(shapes: Sequence[int]) -> list[Shape]:
+def fours(shapes: Sequence[Any]) -> list[Shape]:
     return [(b, c, h, w) for b, c, h, w in zip(*(shapes[i::4] for i in range(4)), strict=True)]
 
 

@@ -58,7 +58,7 @@ def _pool_shape(
     mutates_args=(),
     schema="(Tensor gradient, Tensor chosen, Tensor rois, SymInt[] shape) -> Tensor",
 )
-def _pool_back(gradient: Tensor, chosen: Tensor, rois: Tensor, shape: Sequence[int]) -> Tensor:
+def _pool_back(gradient: Tensor, chosen: Tensor, rois: Tensor, shape: Sequence[Any]) -> Tensor:
     kernels = roi_host.compiled() if gradient.device.type == "cpu" else None
     image = rois.detach()[:, 0].long()
     ((batch, channels, height, width),) = roi_host.fours(shape)
@@ -79,7 +79,7 @@ def _pool_back(gradient: Tensor, chosen: Tensor, rois: Tensor, shape: Sequence[i
 
 
 @_pool_back.register_fake
-def _pool_back_shape(gradient: Tensor, chosen: Tensor, rois: Tensor, shape: Sequence[int]) -> Tensor:
+def _pool_back_shape(gradient: Tensor, chosen: Tensor, rois: Tensor, shape: Sequence[Any]) -> Tensor:
     return roi_host.empty(gradient, roi_host.fours(shape))[0]
 
 

@@ -91,7 +91,7 @@ def _align_cpu(
             written = roi_host.numbers(out)
             jobs.append(functools.partial(pool, image.numpy(), *taps, part, written, (height, width)))
     roi_host.run(jobs)
-    return out.view(len(rois), -1, height, width).to(levels[0].dtype)
+    return out.view(len(rois), out.shape[1], height, width).to(levels[0].dtype)
 
 
 def _axes(
@@ -127,7 +127,7 @@ def _align_back(
     rois: Tensor,
     level: Tensor,
     scales: Sequence[float],
-    shapes: Sequence[int],
+    shapes: Sequence[Any],
     samples: int,
     aligned: bool,
 ) -> list[Tensor]:
@@ -163,7 +163,7 @@ def _align_back_shape(
     rois: Tensor,
     level: Tensor,
     scales: Sequence[float],
-    shapes: Sequence[int],
+    shapes: Sequence[Any],
     samples: int,
     aligned: bool,
 ) -> list[Tensor]:

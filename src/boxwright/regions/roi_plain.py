@@ -51,7 +51,7 @@ def taps(
         own, most = torch.full_like(step, samples), samples
     else:
         own = step.ceil().clamp(min=0)
-        most = int(own.max()) if own.numel() else 0
+        most = max(int(own.max()), 1) if own.numel() else 1
     inner = torch.arange(most, device=low.device, dtype=low.dtype)
     outer = torch.arange(bins, device=low.device, dtype=low.dtype)
     within = (inner + 0.5) * step[:, None] / own[:, None]
@@ -115,7 +115,7 @@ def align(
     pooled = F.embedding_bag(
         cells.flatten(0, 2), everything, per_sample_weights=weights.to(number).flatten(0, 2), mode="sum"
     )
-    return pooled.view(*cells.shape[:3], -1).permute(0, 3, 1, 2).to(levels[0].dtype).contiguous()
+    return pooled.view(*cells.shape[:3], pooled.shape[1]).permute(0, 3, 1, 2).to(levels[0].dtype).contiguous()
 
 
 def align_back(
@@ -137,7 +137,7 @@ def align_back(
         part = flowing * weights[..., tap, None].to(number)
         total.index_add_(0, cells[..., tap].flatten(), part.flatten(0, 2))
     return [
-        part.to(gradient.dtype).view(batch, height, width, channels).permute(0, 3, 1, 2)
+        part.to(gradient.dtype, copy=True).view(batch, height, width, channels).permute(0, 3, 1, 2)
         for part, (batch, channels, height, width) in zip(total.split(sizes), shapes, strict=True)
     ]
 

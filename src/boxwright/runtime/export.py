@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from boxwright.files import write_bytes
 from boxwright.manifest import KEY
 from boxwright.model import Model, TorchEngine
 from boxwright.runtime.onnx import BLANK, INPUTS, OUTPUTS, OnnxEngine, seal
+from boxwright.runtime.onnx_ops import translations
 from boxwright.runtime.parity import Parity, Rule, Tolerance, compare
 
 OPSET = 18
@@ -155,58 +156,6 @@ def _translate(net: nn.Module, decoder: Decoder, size: tuple[int, int]) -> Any:
         entry.ClearField("doc_string")
     graph.ClearField("value_info")
     return proto
-
-
-def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """How our own operators are said in ONNX's: the `custom_translation_table` of `torch.onnx.export`.
-
-    Raises:
-        InputError: onnxscript is not installed.
-    """
-    return {torch.ops.boxwright.nms.default: _nms_in_onnx()}
-
-
-def _nms_in_onnx() -> Callable[..., Any]:
-    """`boxwright::nms` in ONNX's operators.
-
-    NonMaxSuppression never compares boxes of different classes, so each group becomes a class in which the
-    others' scores are -inf. (The usual trick, moving each class's boxes far away from the others', rounds
-    coordinates and so changes IoUs in float32.) What it keeps comes class by class and is put back into the
-    order of scores by TopK, which like the operator takes the lower index first among equals.
-    """
-    try:
-        from onnxscript import opset18 as op
-    except ImportError as error:
-        raise InputError(
-            "exporting needs onnx and onnxscript", hint='pip install "boxwright[export]"'
-        ) from error
-
-    def nms(boxes: Any, scores: Any, groups: Any, iou: float, k: int) -> Any:
-        nothing = op.Constant(value_float=float("-inf"))
-        # A corner on the wrong side makes a box without area; ONNX would take it as the other corner.
-        low = op.Slice(boxes, [0], [2], [2])
-        upright = op.Concat(low, op.Max(low, op.Slice(boxes, [2], [4], [2])), axis=-1)
-        classes = op.Unsqueeze(op.Range(0, op.Add(op.ReduceMax(groups, keepdims=0), 1), 1), [0, 2])
-        by_class = op.Where(op.Equal(op.Unsqueeze(groups, [1]), classes), op.Unsqueeze(scores, [1]), nothing)
-        kept = op.NonMaxSuppression(
-            upright,
-            by_class,
-            op.Constant(value_ints=[k]),
-            op.Constant(value_floats=[iou]),
-            op.Constant(value_floats=[float(np.finfo(np.float32).min)]),  # only above this: -inf never
-        )
-        # Rows of (image, class, box): mark the boxes that stay.
-        places = op.Gather(kept, [0, 2], axis=1)
-        ones = op.Expand(op.Constant(value_float=1.0), op.Shape(places, start=0, end=1))
-        marks = op.ScatterND(op.Expand(op.Constant(value_float=0.0), op.Shape(scores)), places, ones)
-        left = op.Where(op.Greater(marks, 0.0), scores, nothing)
-        count = op.Min(op.Constant(value_ints=[k]), op.Shape(scores, start=1, end=2))
-        best, index = op.TopK(left, count, axis=1)
-        index = op.Where(op.Greater(best, nothing), index, op.Constant(value_int=-1))
-        short = op.Sub(op.Constant(value_ints=[k]), count)
-        return op.Pad(index, op.Concat(op.Constant(value_ints=[0, 0, 0]), short, axis=0), -1)
-
-    return nms
 
 
 def _narrow(proto: Any) -> None:
