@@ -10,9 +10,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from boxwright.backbones.classifiers import ClassifierSpec
-from boxwright.detectors import OneStage
+from boxwright.detectors import Network
 from boxwright.preprocess import Preprocess
-from boxwright.recipes.classifier import WholeImage
 from boxwright.recipes.recipe import Recipe
 
 PHOTOGRAPH = (480, 640)
@@ -94,7 +93,7 @@ def count(net: nn.Module, size: tuple[int, int]) -> Cost:
                 setattr(part, name, nn.Identity())
     images = torch.empty(1, 3, *size, device="meta")
     inputs = [images]
-    if isinstance(net, OneStage | WholeImage):
+    if isinstance(net, Network):
         inputs.append(torch.empty(1, 2, dtype=torch.long, device="meta"))
     with torch.no_grad(), FlopCounterMode(display=False, depth=0) as counter:
         net.eval()(*inputs)

@@ -29,6 +29,10 @@ TORCHVISION_DETECTORS = {
     "ssdlite320-mobilenet-v3-large": "ssdlite320_mobilenet_v3_large",
     "retinanet-resnet50-fpn": "retinanet_resnet50_fpn",
     "retinanet-resnet50-fpn-v2": "retinanet_resnet50_fpn_v2",
+    "faster-rcnn-resnet50-fpn": "fasterrcnn_resnet50_fpn",
+    "faster-rcnn-resnet50-fpn-v2": "fasterrcnn_resnet50_fpn_v2",
+    "faster-rcnn-mobilenet-v3-large-fpn": "fasterrcnn_mobilenet_v3_large_fpn",
+    "faster-rcnn-mobilenet-v3-large-320-fpn": "fasterrcnn_mobilenet_v3_large_320_fpn",
 }
 """Recipe -> the builder in torchvision whose published file it reads."""
 
