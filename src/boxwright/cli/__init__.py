@@ -12,7 +12,20 @@ from typing import NoReturn
 
 import typer
 
-from boxwright.cli import anchors, check, compare, convert, demo, detect, eval, export, models, train, weights
+from boxwright.cli import (
+    anchors,
+    check,
+    compare,
+    convert,
+    demo,
+    detect,
+    eval,
+    export,
+    models,
+    propose,
+    train,
+    weights,
+)
 from boxwright.errors import InputError
 
 # Typer carries click inside itself from 0.25 on, so that the base of its usage errors has no public name.
@@ -47,6 +60,7 @@ for _verb, _module in (
     ("check", check),
     ("convert", convert),
     ("anchors", anchors),
+    ("propose", propose),
     ("models", models),
     ("compare", compare),
     ("demo", demo),

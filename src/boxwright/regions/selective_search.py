@@ -7,16 +7,15 @@ spaces, scales and measures there are is a `Strategy`; the paper's three are in 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, UInt8
 
+from boxwright.data.doctor.probe import processors
 from boxwright.errors import InputError, near
 from boxwright.regions.colours import SPACES, convert
 from boxwright.regions.grouping import KINDS, hierarchies
@@ -24,7 +23,6 @@ from boxwright.regions.segmentation import Edges, join, smooth, sorted_edges
 from boxwright.regions.similarity import Pixels, describe_pixels, describe_regions
 
 RGB8 = UInt8[np.ndarray, "height width 3"]
-Grey8 = UInt8[np.ndarray, "height width"]
 Boxes = Int32[np.ndarray, "node 4"]
 
 _TEXTURE_SIGMA = 0.8
@@ -97,8 +95,8 @@ class Proposed:
 
 
 def selective_search(
-    image: RGB8 | Grey8,
-    strategy: Literal["single", "fast", "quality"] | Strategy = "fast",
+    image: UInt8[np.ndarray, "height width *channel"],
+    strategy: str | Strategy = "fast",
     *,
     seed: int = 0,
     threads: int | None = None,
@@ -106,9 +104,9 @@ def selective_search(
     """Propose boxes for whatever may be in a picture.
 
     Args:
-        image: uint8, RGB or grey, of any size and aspect. The scales k and `min_side` are meant for pictures of
-            about 500 pixels.
-        strategy: one of the paper's, or your own.
+        image: uint8 [height, width, 3] or grey [height, width], of any size and aspect. The scales k and
+            `min_side` are meant for pictures of about 500 pixels.
+        strategy: "single", "fast" or "quality", the paper's, or your own.
         seed: of the random numbers in the ranking (section 3.3); the same seed gives the same boxes in the same
             order, on any number of threads, compiled or not.
         threads: how many to work with; as many as there are processors by default.
@@ -126,7 +124,7 @@ def selective_search(
     height, width = pixels.shape[:2]
     if not height * width:
         return Proposed(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-    count = len(os.sched_getaffinity(0)) if threads is None else threads
+    count = processors() if threads is None else threads
     with ThreadPoolExecutor(max(count, 1)) as pool:
         each = pool.map if count > 1 else map
         views = list(each(lambda space: _view(pixels, space, plan.sigma), plan.colours))

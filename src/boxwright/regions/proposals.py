@@ -1,0 +1,169 @@
+"""A file of proposals: the boxes of a data set's images, found once and read by whatever trains on them.
+
+One npz archive of plain arrays: every image's boxes one after the other, where each image's begin, the images'
+paths relative to the data set and their sizes, how the boxes were found, and the version of this layout.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from boxwright.errors import InputError
+from boxwright.files import replacing
+
+VERSION = 1
+"""Of the layout, and of the searches: raised when the same settings give other boxes, so that old files are seen."""
+
+Boxes = Float32[np.ndarray, "prior 4"]
+Size = tuple[int, int]
+
+_AGAIN = "delete it and make it again with boxwright propose"
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """The proposals of many images.
+
+    Attributes:
+        path: the file.
+        settings: how the boxes were found.
+        images: for each image's path, relative to the data set and with "/", its place in the rest.
+        sizes: (height, width) of each image as a person sees it.
+        starts: where each image's boxes begin; one more than there are images.
+        all_boxes: of all images.
+    """
+
+    path: Path
+    settings: Mapping[str, Any]
+    images: Mapping[str, int]
+    sizes: Int64[np.ndarray, "image 2"]
+    starts: Int64[np.ndarray, " bound"]
+    all_boxes: Boxes
+
+    @classmethod
+    def open(cls, path: str | Path) -> Proposals:
+        """Read a file that `write` made.
+
+        Raises:
+            InputError: missing, damaged, no such file, or one of another version.
+        """
+        path = Path(path)
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                version = int(arrays["version"])
+                if version != VERSION:
+                    raise InputError(f"is of version {version}, not {VERSION}", path=path, hint=_AGAIN)
+                found = cls(
+                    path=path,
+                    settings=json.loads(str(arrays["settings"])),
+                    images={str(name): i for i, name in enumerate(arrays["images"])},
+                    sizes=arrays["sizes"].astype(np.int64),
+                    starts=arrays["starts"].astype(np.int64),
+                    all_boxes=arrays["boxes"].astype(np.float32, copy=False),
+                )
+        except FileNotFoundError as error:
+            raise InputError("does not exist", path=path, hint="make it with boxwright propose") from error
+        except InputError:
+            raise
+        # An archive of which only a part is there, or of which bytes have changed, fails in all of these ways.
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            EOFError,
+            AttributeError,
+            zipfile.BadZipFile,
+        ) as error:
+            raise InputError("is damaged or no file of proposals", path=path, hint=_AGAIN) from error
+        count, starts = len(found.images), found.starts
+        whole = len(starts) == count + 1 == len(found.sizes) + 1 and starts[0] == 0
+        if not whole or starts[-1] != len(found.all_boxes) or (np.diff(starts) < 0).any():
+            raise InputError("contradicts itself", path=path, hint=_AGAIN)
+        return found
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __contains__(self, image: object) -> bool:
+        return isinstance(image, str | PurePath) and self._place(image) is not None
+
+    def boxes(self, image: str | PurePath, size: Size | None = None) -> Boxes:
+        """The proposals of an image, xyxy in its pixels, the best first.
+
+        Args:
+            image: its path; relative to the data set, or any longer path that ends so (a data set may move).
+            size: (height, width) of the image as it now is, if it is to be compared.
+
+        Raises:
+            InputError: the image is not in the file, or had another size when the boxes were found.
+        """
+        place = self._place(image)
+        if place is None:
+            raise InputError(
+                f"has no proposals for {image}",
+                path=self.path,
+                hint="boxwright propose DATA adds what is missing",
+            )
+        known = self.size(image)
+        if size is not None and tuple(size) != known:
+            then, now = (f"{wide} x {high}" for high, wide in (known, size))
+            raise InputError(
+                f"the proposals for {image} are of a picture of {then}, but it is {now}",
+                path=self.path,
+                hint=_AGAIN,
+            )
+        return self.all_boxes[self.starts[place] : self.starts[place + 1]]
+
+    def size(self, image: str | PurePath) -> Size:
+        """(height, width) that the image had.
+
+        Raises:
+            KeyError: it is not in the file.
+        """
+        place = self._place(image)
+        if place is None:
+            raise KeyError(str(image))
+        return int(self.sizes[place, 0]), int(self.sizes[place, 1])
+
+    def _place(self, image: str | PurePath) -> int | None:
+        parts = PurePath(image).parts
+        for first in range(len(parts)):  # the longest first: "a/1.jpg" before "1.jpg"
+            place = self.images.get("/".join(parts[first:]))
+            if place is not None:
+                return place
+        return None
+
+
+def write(
+    path: Path,
+    settings: Mapping[str, Any],
+    images: Sequence[str],
+    sizes: Sequence[Size],
+    boxes: Sequence[Boxes],
+) -> None:
+    """Write a file of proposals, all of it or nothing; the three sequences are parallel.
+
+    Raises:
+        InputError: the disk is full or the folder cannot be written.
+    """
+    starts = np.zeros(len(boxes) + 1, np.int64)
+    np.cumsum([len(each) for each in boxes], out=starts[1:])
+    with replacing(path) as file:
+        np.savez(
+            file,
+            version=np.array(VERSION),
+            settings=np.array(json.dumps(dict(settings))),
+            images=np.array(list(images), dtype=np.str_),
+            sizes=np.array(list(sizes), np.int64).reshape(-1, 2),
+            starts=starts,
+            boxes=np.concatenate([np.zeros((0, 4), np.float32), *boxes]),
+        )
