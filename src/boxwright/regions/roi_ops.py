@@ -81,13 +81,15 @@ def _align_cpu(
     jobs = []
     for number, features in enumerate(levels):
         which = np.flatnonzero(level.numpy() == number)
+        if not len(which):
+            continue
         grid = (features.shape[2], features.shape[3])
         features = features.detach().to(stored)
         if features.shape[1] < kernels.few:
             pool = functools.partial(kernels.align_planes, roi_host.numbers(features.contiguous()))
         else:
             pool = functools.partial(kernels.align, roi_host.numbers(roi_plain.table(features)), grid)
-        for part in np.array_split(which, min(torch.get_num_threads(), len(which)) or 1):
+        for part in np.array_split(which, min(torch.get_num_threads(), len(which))):
             written = roi_host.numbers(out)
             jobs.append(functools.partial(pool, image.numpy(), *taps, part, written, (height, width)))
     roi_host.run(jobs)
