@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxwright.nms import nms
-from boxwright.runtime.parity import Row, Rule, Tolerance, compare, judge
+from boxwright.runtime.parity import Candidates, Reference, Row, Rule, Tolerance, compare, judge
 
 # Two of class 0 that overlap by 0.68, one of class 1 in the same place, one far away, and one of a low score.
 BOXES = np.array(
@@ -15,7 +15,8 @@ BOXES = np.array(
 )
 SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.04], np.float32)
 LABELS = np.array([0, 0, 1, 0, 0], np.int64)
-CANDIDATES = Row(BOXES, SCORES, LABELS)
+ALL = Row(BOXES, SCORES, LABELS)
+CANDIDATES = Candidates(ALL, LABELS)
 RIGHT = [0, 2, 3]
 RULE = Rule(floor=0.05, candidates=10, iou=0.5, detections=5)
 IMAGES = [np.full((3, 8, 8), i, np.float32) for i in range(4)]
@@ -57,18 +58,41 @@ def test_every_wrong_choice_is_seen(row: Row) -> None:
 def test_the_number_of_detections_and_of_candidates_is_the_rule_s() -> None:
     assert faults(kept([0, 2]), Rule(0.05, 10, 0.5, 2)) == 0
     assert faults(kept([0, 3]), Rule(0.05, 10, 0.5, 2)) > 0
-    # Of class 0 only the two best are candidates: the third is not missing.
+    # Of class 0 only the two best are candidates: the third is not missing, and must not be there.
     assert faults(kept([0, 2]), Rule(0.05, 2, 0.5, 5)) == 0
+    assert faults(kept([0, 2, 3]), Rule(0.05, 2, 0.5, 5)) == 1
     assert (
         faults(kept([0, 2, 3]), Rule(0.65, 10, 0.5, 5)) == 0
     )  # 3 is a candidate of the reference, near the floor
+
+
+def test_candidates_of_a_level_compete_with_all_its_classes() -> None:
+    """The first three stand on one level, the others on the next; of each level one or two reach suppression."""
+    levels = np.array([0, 0, 0, 1, 1])
+    for rule, right, by_class in (
+        (Rule(0.05, 1, 0.5, 5), [0, 3], [0, 2]),
+        (Rule(0.01, 2, 0.5, 5), [0, 3, 4], [0, 2]),
+    ):
+        for pools, own, other in ((levels, right, by_class), (LABELS, by_class, right)):
+            candidates = Candidates(ALL, pools)
+            assert judge(candidates, kept(own), rule, Tolerance()).faults == 0
+            # What the other choice has more and what it lacks: each is a fault.
+            wrong = len({*own} ^ {*other})
+            assert judge(candidates, kept(other), rule, Tolerance()).faults == wrong
+
+
+def test_at_the_end_of_a_pool_rounding_may_take_the_one_or_the_other() -> None:
+    near = Row(BOXES[[0, 3, 4]], np.array([0.9, 0.5, 0.49995], np.float32), LABELS[[0, 3, 4]])
+    candidates, rule = Candidates(near, np.zeros(3, np.int64)), Rule(0.05, 2, 0.5, 5)
+    for last in (1, 2):
+        assert judge(candidates, near.where(np.array([0, last])), rule, Tolerance()).faults == 0
 
 
 def test_of_equal_scores_either_may_win() -> None:
     tied = Row(BOXES, np.array([0.9, 0.9, 0.7, 0.6, 0], np.float32), LABELS)
     for winner in (0, 1):
         row = Row(BOXES[[winner, 2, 3]], tied.scores[[winner, 2, 3]], LABELS[[winner, 2, 3]])
-        assert judge(tied, row, RULE, Tolerance()).faults == 0
+        assert judge(Candidates(tied, LABELS), row, RULE, Tolerance()).faults == 0
 
 
 corner = st.integers(0, 9)
@@ -86,7 +110,7 @@ def test_what_nms_keeps_has_no_faults_and_without_its_best_it_has(
     index = nms(*(torch.from_numpy(a)[None] for a in (boxes, scores, labels)), iou, k)[0].numpy()
     index = index[index >= 0]
     rule = Rule(0.05, 20, iou, k)
-    everything = Row(boxes, scores, labels)
+    everything = Candidates(Row(boxes, scores, labels), labels)
     assert (
         judge(everything, Row(boxes[index], scores[index], labels[index]), rule, Tolerance(iou=1e-6)).faults
         == 0
@@ -115,17 +139,22 @@ class Says:
         return boxes, scores, labels, valid
 
 
+def offers(candidates: Candidates) -> Reference:
+    """The same candidates for every image."""
+    return lambda images, sizes: [candidates] * len(images)
+
+
 def test_every_image_is_compared_alone_and_in_threes() -> None:
-    parity = compare(Says(CANDIDATES), Says(kept(RIGHT)), IMAGES, RULE)
+    parity = compare(offers(CANDIDATES), Says(kept(RIGHT)), IMAGES, RULE)
     assert parity.holds and parity.faults == 0 and parity.images == 4 and parity.detections == 3 * (4 + 6)
 
 
 def test_a_graph_that_sees_only_the_first_image_of_a_batch_is_refused() -> None:
-    parity = compare(Says(CANDIDATES), Says(kept(RIGHT), only_first=True), IMAGES, RULE)
+    parity = compare(offers(CANDIDATES), Says(kept(RIGHT), only_first=True), IMAGES, RULE)
     assert not parity.holds and parity.faults == 4 * 4  # four images, four candidates above the floor
 
 
 def test_no_detections_at_all_agree() -> None:
     none = Row(BOXES[:0], SCORES[:0], LABELS[:0])
-    parity = compare(Says(none), Says(none), IMAGES, RULE)
+    parity = compare(offers(Candidates(none, none.labels)), Says(none), IMAGES, RULE)
     assert parity.holds and parity.detections == 0

@@ -7,7 +7,6 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from boxwright.decode import Decoder
 from boxwright.errors import InputError
 from boxwright.files import write_bytes
 from boxwright.manifest import KEY
-from boxwright.model import Model, TorchEngine
+from boxwright.model import Model
+from boxwright.runtime.candidates import TorchCandidates
 from boxwright.runtime.onnx import BLANK, INPUTS, OUTPUTS, OnnxEngine, seal
 from boxwright.runtime.onnx_ops import translations
 from boxwright.runtime.parity import Parity, Rule, Tolerance, compare
@@ -96,21 +96,10 @@ def _compare(
     multiple: int,
     tolerance: Tolerance,
 ) -> Parity:
-    """Hold the graph against eager torch's candidates: the same decoder, with nothing cut off or suppressed."""
+    """Hold the graph against eager torch's candidates."""
     rule = Rule(decoder.floor, decoder.candidates, decoder.iou, decoder.detections)
-    with torch.inference_mode():
-        one = torch.from_numpy(pictures[0])[None]
-        _, priors, columns = net(one, torch.tensor([one.shape[2:]])).logits.shape
-    everything = replace(
-        decoder,
-        floor=decoder.floor - tolerance.score,
-        candidates=priors,
-        iou=1.0,
-        detections=priors * columns,
-    )
-    return compare(
-        TorchEngine(net, everything), engine, pictures, rule, multiple=multiple, tolerance=tolerance
-    )
+    reference = TorchCandidates(net, decoder, tolerance.score)
+    return compare(reference, engine, pictures, rule, multiple=multiple, tolerance=tolerance)
 
 
 class _Graph(nn.Module):

@@ -3,12 +3,13 @@
 Two engines round differently, and where two scores are closer than rounding, suppression may keep the one box or
 the other: both are right. So an engine's detections are not compared with another list of detections but held
 against the candidates that they were chosen from and the rule of the choice: each must be a candidate, to within
-the tolerance; no two of a class may overlap; and no candidate may be left out that nothing better overlaps.
+the tolerance, and among the best of its pool; no two of a class may overlap; and none of the best of a pool may be
+left out that nothing better overlaps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from jaxtyping import Float32
 from boxwright.predict import Engine, pad_batch
 
 Image = Float32[np.ndarray, "3 _ _"]
+Reference = Callable[[np.ndarray, np.ndarray], "list[Candidates]"]
+"""Padded images and their (height, width) -> what each one's detections are chosen from."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Rule:
 
     Attributes:
         floor: only scores above this are candidates.
-        candidates: the best of each class that reach suppression.
+        candidates: the best of each pool that reach suppression; what is a pool, a class or a level, the
+            candidates say.
         iou: a box that overlaps a better one of its class by more is suppressed.
         detections: the best that remain, over all classes.
     """
@@ -82,7 +86,7 @@ class Parity:
 
 
 def compare(
-    reference: Engine,
+    reference: Reference,
     engine: Engine,
     images: Sequence[Image],
     rule: Rule,
@@ -108,7 +112,7 @@ def compare(
     for batch in batches:
         padded = pad_batch(batch, multiple)
         sizes = np.array([image.shape[1:] for image in batch], np.int64)
-        for all_, kept in zip(_rows(reference, padded, sizes), _rows(engine, padded, sizes), strict=True):
+        for all_, kept in zip(reference(padded, sizes), _rows(engine, padded, sizes), strict=True):
             found = judge(all_, kept, rule, tolerance)
             detections += len(kept.scores)
             faults += found.faults
@@ -124,10 +128,23 @@ class Row:
     scores: np.ndarray
     labels: np.ndarray
 
-    def of(self, label: int) -> Row:
-        """Those of one class."""
-        chosen = self.labels == label
+    def where(self, chosen: np.ndarray) -> Row:
+        """Some of them."""
         return Row(self.boxes[chosen], self.scores[chosen], self.labels[chosen])
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """All that one image's detections are chosen from.
+
+    Attributes:
+        row: boxes with their scores and classes.
+        pools: by number, which `Rule.candidates` each competes for: those of its class (Liu et al. 2016), or those
+            of its level, with all classes together (Lin et al. 2017, Focal loss, section 4).
+    """
+
+    row: Row
+    pools: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -139,14 +156,19 @@ class Judgement:
     score: float
 
 
-def judge(candidates: Row, kept: Row, rule: Rule, tolerance: Tolerance) -> Judgement:
+def judge(candidates: Candidates, kept: Row, rule: Rule, tolerance: Tolerance) -> Judgement:
     """Whether `kept` is what suppression leaves of `candidates`, up to rounding."""
     faults = int((np.diff(kept.scores) > tolerance.score).sum())  # the best comes first
     box = score = 0.0
     full = len(kept.scores) >= rule.detections
     least = max(rule.floor, float(kept.scores.min()) if full and len(kept.scores) else 0.0)
-    for label in np.union1d(candidates.labels, kept.labels).tolist():
-        some, left = candidates.of(label), kept.of(label)
+    # Which of a pool's last candidates reach suppression is open where rounding may exchange their scores.
+    every = candidates.row
+    may = every.scores >= _best(candidates, rule.candidates) - 2 * tolerance.score
+    must = every.scores > _best(candidates, rule.candidates + 1) + 2 * tolerance.score
+    for label in np.union1d(every.labels, kept.labels).tolist():
+        own = may & (every.labels == label)
+        some, left = every.where(own), kept.where(kept.labels == label)
         off = np.abs(left.boxes[:, None] - some.boxes[None]).max(-1)
         apart = np.abs(left.scores[:, None] - some.scores[None])
         same = (off <= tolerance.box) & (apart <= tolerance.score)
@@ -157,13 +179,21 @@ def judge(candidates: Row, kept: Row, rule: Rule, tolerance: Tolerance) -> Judge
 
         faults += int((np.triu(_iou(left.boxes, left.boxes), 1) > rule.iou + tolerance.iou).sum())
 
-        # Which of a class's last candidates reach suppression is open where their scores are equal.
-        cut = np.sort(some.scores)[-rule.candidates] if len(some.scores) > rule.candidates else 0.0
-        needed = some.scores > max(least, float(cut)) + tolerance.score
+        needed = must[own] & (some.scores > least + tolerance.score)
         better = left.scores[:, None] >= some.scores[None] - tolerance.score
         covered = better & (_iou(left.boxes, some.boxes) > rule.iou - tolerance.iou)
         faults += int((needed & ~same.any(0) & ~covered.any(0)).sum())
     return Judgement(faults, box, score)
+
+
+def _best(candidates: Candidates, place: int) -> np.ndarray:
+    """For each candidate, the score in this place of its pool, from 1 on; -inf where the pool has fewer."""
+    found = np.full(len(candidates.pools), -np.inf, np.float32)
+    for pool in np.unique(candidates.pools):
+        own = candidates.pools == pool
+        if own.sum() >= place:
+            found[own] = np.sort(candidates.row.scores[own])[-place]
+    return found
 
 
 def _rows(engine: Engine, images: np.ndarray, sizes: np.ndarray) -> list[Row]:
