@@ -15,12 +15,14 @@ from typing import Any, TypeGuard
 
 from boxwright.errors import InputError, near
 from boxwright.preprocess import Preprocess
+from boxwright.regions.source import RegionSource, from_dict, to_dict
 
 VERSION = 1
 KEY = "boxwright"
 """Where the JSON stands in a file's metadata."""
 
 _KEYS = ("version", "recipe", "settings", "classes", "ids", "preprocess", "score", "thresholds", "notes")
+_OPTIONAL = "regions"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Manifest:
         score: detections below it are not shown unless another threshold is asked for.
         thresholds: per class the score with the best F1 on validation data, or empty.
         notes: provenance: data set, metrics, licence, boxwright version, date.
+        regions: where the regions come from that the network judges; None where it finds its own.
 
     Raises:
         InputError: the parts disagree (a class without id, a threshold outside [0, 1], ...).
@@ -53,6 +56,7 @@ class Manifest:
     score: float = 0.3
     thresholds: tuple[float, ...] = ()
     notes: Mapping[str, str | float] = field(default_factory=dict)
+    regions: RegionSource | None = None
 
     def __post_init__(self) -> None:
         # As they come back from a file: tuples are lists there, and equal manifests should be equal.
@@ -85,6 +89,8 @@ class Manifest:
             "thresholds": self.thresholds,
             "notes": dict(self.notes),
         }
+        if self.regions is not None:
+            values[_OPTIONAL] = to_dict(self.regions)
         return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
@@ -116,7 +122,7 @@ def _from_values(values: Any) -> Manifest:
     if type(version := values.get("version")) is int and version > VERSION:
         raise InputError(f"made by a later boxwright (version {version})", hint="update boxwright to read it")
     for key in values:
-        if key not in _KEYS:
+        if key not in (*_KEYS, _OPTIONAL):
             raise InputError(f"unknown key {key!r} in the model's description", hint=near(key, _KEYS))
     for key in _KEYS:
         if key not in values:
@@ -129,6 +135,7 @@ def _from_values(values: Any) -> Manifest:
             )
         return values[key]
 
+    regions = values.get(_OPTIONAL)
     classes, ids, thresholds, notes = (values[k] for k in ("classes", "ids", "thresholds", "notes"))
     need("version", type(version) is int and version >= 1, "a positive whole number")
     return Manifest(
@@ -143,6 +150,9 @@ def _from_values(values: Any) -> Manifest:
         thresholds=tuple(
             float(v) for v in need("thresholds", _all(thresholds, _number), "a list of numbers")
         ),
+        regions=None
+        if regions is None
+        else from_dict(need(_OPTIONAL, isinstance(regions, dict), "an object")),
         notes=need(
             "notes",
             isinstance(notes, dict)

@@ -19,10 +19,11 @@ from boxwright.errors import InputError, near
 from boxwright.manifest import Manifest
 from boxwright.modelfile import ModelFile, write_model
 from boxwright.objective import Objective, TwoStageObjective
-from boxwright.predict import Found, Predictor
+from boxwright.predict import Found, Predictor, Propose, Regions
 from boxwright.preprocess import Preprocess
 from boxwright.recipes import Parts, Recipe, find
 from boxwright.results import Result
+from boxwright.types import given
 from boxwright.weights.read import copy_fitting, copy_strictly, read_state_dict
 
 if TYPE_CHECKING:
@@ -64,9 +65,13 @@ class Model:
         """
         return self.predictor().predict(images, score)
 
-    def predictor(self) -> Predictor:
-        """The torch-free front of this model: also streams a folder with flat memory."""
-        return Predictor(TorchEngine(self.net, self.decoder), self.manifest)
+    def predictor(self, propose: Propose | None = None) -> Predictor:
+        """The torch-free front of this model: also streams a folder with flat memory.
+
+        Args:
+            propose: finds the regions of an image, or knows them, for a network that judges given ones.
+        """
+        return Predictor(TorchEngine(self.net, self.decoder), self.manifest, propose)
 
     def evaluate(self, dataset: Dataset, *, batch: int = 8) -> Report:
         """Measure on a data set: COCO's and VOC's numbers, per class, errors, calibration."""
@@ -103,7 +108,10 @@ class TorchEngine:
         self._net, self._decoder = net, decoder
 
     def run(
-        self, images: Float32[np.ndarray, "batch 3 height width"], sizes: Int64[np.ndarray, "batch 2"]
+        self,
+        images: Float32[np.ndarray, "batch 3 height width"],
+        sizes: Int64[np.ndarray, "batch 2"],
+        regions: Regions | None = None,
     ) -> Found:
         """Detections of a normalised batch, in its own pixels; leaves the network's mode as it was."""
         device = next(self._net.parameters()).device
@@ -113,7 +121,8 @@ class TorchEngine:
             with torch.inference_mode():
                 pixels = torch.from_numpy(images).to(device, memory_format=torch.channels_last)
                 extent = torch.from_numpy(sizes).to(device)
-                found = self._decoder(self._net(pixels, extent), extent)
+                judged = () if regions is None else (given(*regions).to(device),)
+                found = self._decoder(self._net(pixels, extent, *judged), extent)
                 parts = (found.boxes, found.scores, found.labels, found.valid)
                 boxes, scores, labels, valid = (part.cpu().numpy() for part in parts)
         finally:
@@ -204,6 +213,7 @@ def assemble(name: str, classes: tuple[str, ...], settings: Any, ids: Sequence[i
         classes=classes,
         ids=tuple(range(len(classes))) if ids is None else tuple(ids),
         preprocess=parts.preprocess,
+        regions=parts.regions,
     )
     return Model(parts, manifest)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +17,6 @@ from PIL import Image, ImageOps
 from boxwright.errors import InputError
 from boxwright.images import read_image, to_rgb
 from boxwright.manifest import Manifest
-from boxwright.preprocess import Preprocess
 from boxwright.results import Result
 
 OnError = Literal["raise", "skip"]
@@ -32,6 +31,12 @@ Found = tuple[
 ]
 """What an engine gives: boxes (xyxy in the batch's pixels), scores, labels (class indices), which are valid."""
 
+Regions = tuple[Float32[np.ndarray, "batch roi 4"], Bool[np.ndarray, "batch roi"]]
+"""Boxes to be judged, in the batch's pixels, and which of them are no padding."""
+
+Propose = Callable[[UInt8[np.ndarray, "height width 3"], Path | None], Float32[np.ndarray, "roi 4"]]
+"""An upright image and its file -> regions in its pixels, the best first."""
+
 _READERS = 2
 _KINDS = "a path, a PIL image, a uint8 RGB array [height, width, 3] or floats [3, height, width] in [0, 1]"
 
@@ -41,13 +46,17 @@ class Engine(Protocol):
     """Whatever runs a network, with its decoding: eager torch, ONNX Runtime, ..."""
 
     def run(
-        self, images: Float32[np.ndarray, "batch 3 height width"], sizes: Int64[np.ndarray, "batch 2"]
+        self,
+        images: Float32[np.ndarray, "batch 3 height width"],
+        sizes: Int64[np.ndarray, "batch 2"],
+        regions: Regions | None = None,
     ) -> Found:
         """Detect on normalised, padded images.
 
         Args:
             images: the batch.
             sizes: (height, width) of each without its padding.
+            regions: what to judge, for networks that do not find their own.
 
         Returns:
             boxes (xyxy in the batch's pixels), scores, labels (class indices) and which of them are valid;
@@ -64,6 +73,7 @@ class _Ready:
     size: tuple[int, int]
     path: Path | None
     image: UInt8[np.ndarray, "original_height original_width 3"] | None
+    regions: Float32[np.ndarray, "roi 4"] | None
 
 
 class Predictor:
@@ -72,10 +82,13 @@ class Predictor:
     Args:
         engine: runs the network.
         manifest: preprocessing, classes and threshold.
+        propose: finds the regions of an image, or knows them; the manifest's own source if not given.
     """
 
-    def __init__(self, engine: Engine, manifest: Manifest) -> None:
-        self.engine, self.manifest = engine, manifest
+    def __init__(self, engine: Engine, manifest: Manifest, propose: Propose | None = None) -> None:
+        self.engine, self.manifest, self.propose = engine, manifest, propose
+        if propose is None and (source := manifest.regions) is not None:
+            self.propose = lambda image, path: source(image)
 
     def predict(
         self, images: Any, score: float | None = None, *, batch: int = 8, keep_images: bool = False
@@ -134,7 +147,7 @@ class Predictor:
 
         def read_ahead() -> None:
             for image in islice(images, batch + _READERS - len(ahead)):
-                ahead.append(pool.submit(_read, image, self.manifest.preprocess, keep_images))
+                ahead.append(pool.submit(self._read, image, keep_images))
 
         try:
             read_ahead()
@@ -154,12 +167,28 @@ class Predictor:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
+    def _read(self, source: Any, keep: bool) -> _Ready | InputError:
+        """Decode, preprocess and find regions; an error is returned, to be raised or skipped in its turn."""
+        path = Path(source) if isinstance(source, str | Path) else None
+        try:
+            image = to_pixels(source)
+        except InputError as error:
+            return error
+        size = (image.shape[0], image.shape[1]) if image.dtype == np.uint8 else image.shape[1:]
+        pixels, regions = self.manifest.preprocess(image), None
+        if self.propose is not None:
+            scale = np.array([pixels.shape[2] / size[1], pixels.shape[1] / size[0]] * 2, np.float32)
+            regions = self.propose(_as_uint8(image), path) * scale
+        return _Ready(pixels, (size[0], size[1]), path, _as_uint8(image) if keep else None, regions)
+
     def _detect(self, batch: Sequence[_Ready], least: float) -> list[Result]:
         if not batch:
             return []
         sizes = np.array([item.pixels.shape[1:] for item in batch], np.int64)
         padded = pad_batch([item.pixels for item in batch], self.manifest.preprocess.pad_multiple)
-        found = self.engine.run(padded, sizes)
+        given = [item.regions for item in batch if item.regions is not None]
+        # Engines of networks that find their own regions need not know of others.
+        found = self.engine.run(padded, sizes, *([pad_boxes(given)] if given else []))
         results = []
         for item, boxes, scores, labels, valid in zip(batch, *found, strict=True):
             shown = valid & (scores >= least)
@@ -248,18 +277,6 @@ def _listed(images: Any) -> Sequence[Any]:
         return list(images)
     except TypeError:
         raise InputError(f"cannot detect on a {type(images).__name__}", hint=f"give {_KINDS}") from None
-
-
-def _read(source: Any, preprocess: Preprocess, keep: bool) -> _Ready | InputError:
-    """Decode and preprocess; an error is returned, to be raised or skipped in its turn."""
-    path = Path(source) if isinstance(source, str | Path) else None
-    try:
-        image = to_pixels(source)
-    except InputError as error:
-        return error
-    size = image.shape[:2] if image.dtype == np.uint8 else image.shape[1:]
-    kept = _as_uint8(image) if keep else None
-    return _Ready(preprocess(image), (size[0], size[1]), path, kept)
 
 
 def to_pixels(source: Any) -> UInt8[np.ndarray, "height width 3"] | Float32[np.ndarray, "3 height width"]:

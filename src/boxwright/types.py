@@ -49,6 +49,10 @@ class Priors:
     valid: Bool[Tensor, "batch prior"]  # False over padding, and for padded proposals
     per_level: tuple[int, ...] = ()  # how many each level has, where they stand level by level
 
+    def to(self, device: torch.device) -> "Priors":
+        """The same elsewhere."""
+        return Priors(self.boxes.to(device), self.level.to(device), self.valid.to(device), self.per_level)
+
     def __post_init__(self) -> None:
         _agree(
             "Priors",

@@ -5,7 +5,7 @@ The processes that load images import this and nothing of torch, which starts th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,11 +16,10 @@ from boxwright.data.augment import Annotated, Augment, apply, mosaic
 from boxwright.data.records import Sample
 from boxwright.errors import InputError
 from boxwright.images import read_image
+from boxwright.predict import Propose
 from boxwright.preprocess import Preprocess
 
 MOSAIC_PARTS = 4
-Propose = Callable[[UInt8[np.ndarray, "height width 3"], Path | None], Float32[np.ndarray, "roi 4"]]
-"""An upright image and its file -> regions in its pixels, best first."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from boxwright.data.records import Dataset
 from boxwright.errors import InputError
 from boxwright.evaluate.report import Report, evaluate
 from boxwright.manifest import Manifest
-from boxwright.predict import Predictor
+from boxwright.predict import Predictor, Propose
 from boxwright.results import Result
 
 Watch = Callable[[Iterable[Any]], Iterator[Any]]
@@ -28,7 +28,7 @@ class Detector(Protocol):
         """Classes, ids, threshold, recipe."""
         ...
 
-    def predictor(self) -> Predictor:
+    def predictor(self, propose: Propose | None = None) -> Predictor:
         """What streams images through the network."""
         ...
 
@@ -42,6 +42,7 @@ def evaluate_model(
     score_floor: float = 0.0,
     policy: Literal["error", "skip"] = "error",
     facts: dict[str, str] | None = None,
+    propose: Propose | None = None,
     watch: Watch = iter,
 ) -> Report:
     """Detect on a data set's images with a model, and measure.
@@ -56,6 +57,7 @@ def evaluate_model(
         policy: an image that cannot be read stops the evaluation ("error"), or is left out and
             listed ("skip").
         facts: what else to say of the model, such as its file.
+        propose: knows the images' regions, for a network that judges given ones; its own source if not given.
         watch: sees every result pass.
 
     Raises:
@@ -64,7 +66,7 @@ def evaluate_model(
     manifest = model.manifest
     known = with_classes(dataset, manifest.classes, manifest.ids)
     began = time.perf_counter()
-    stream = model.predictor().stream(
+    stream = model.predictor(propose).stream(
         [sample.path for sample in known],
         score_floor,
         batch=batch,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from boxwright.errors import InputError, near
-from boxwright.recipes import classifier, faster_rcnn, retinanet, ssd
+from boxwright.recipes import classifier, fast_rcnn, faster_rcnn, retinanet, ssd
 from boxwright.recipes.recipe import Parts, Pretrained, Recipe
 
 __all__ = ["RECIPES", "Parts", "Pretrained", "Recipe", "find"]
@@ -21,6 +21,10 @@ RECIPES: dict[str, Recipe] = {
     "retinanet-resnext50-fpn": retinanet.RETINANET_RESNEXT50,
     "retinanet-efficientnet-lite0-fpn": retinanet.RETINANET_EFFICIENTNET_LITE0,
     "retinanet-mobilenet-v3-large-fpn": retinanet.RETINANET_MOBILENET_V3_LARGE,
+    "fast-rcnn-vgg16": fast_rcnn.FAST_RCNN_VGG16,
+    "fast-rcnn-resnet50": fast_rcnn.FAST_RCNN_RESNET50,
+    "fast-rcnn-resnet50-fpn": fast_rcnn.FAST_RCNN_RESNET50_FPN,
+    "fast-rcnn-efficientnet-lite0": fast_rcnn.FAST_RCNN_EFFICIENTNET_LITE0,
     "faster-rcnn-vgg16": faster_rcnn.FASTER_RCNN_VGG16,
     "faster-rcnn-resnet50-c4": faster_rcnn.FASTER_RCNN_RESNET50_C4,
     "faster-rcnn-resnet50-fpn": faster_rcnn.FASTER_RCNN_RESNET50_FPN,

@@ -15,17 +15,23 @@ from boxwright.detectors import Network
 from boxwright.errors import InputError
 from boxwright.objective import Objective, TwoStageObjective
 from boxwright.preprocess import Preprocess
+from boxwright.regions.source import RegionSource
 from boxwright.training.settings import TrainSettings
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A detector: what it computes, what it is trained for, how its output is read, what it is fed."""
+    """A detector: what it computes, what it is trained for, how its output is read, what it is fed.
+
+    Attributes:
+        regions: where the regions come from that it judges; None where it finds its own.
+    """
 
     net: Network
     objective: Objective | TwoStageObjective
     decoder: Decoder
     preprocess: Preprocess
+    regions: RegionSource | None = None
 
 
 class Settings(Protocol):

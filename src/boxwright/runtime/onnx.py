@@ -18,7 +18,7 @@ from jaxtyping import Float32, Int64
 
 from boxwright.errors import InputError
 from boxwright.manifest import KEY, Manifest
-from boxwright.predict import Found, Predictor
+from boxwright.predict import Found, Predictor, Propose, Regions
 from boxwright.preprocess import Preprocess
 from boxwright.results import Result
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from boxwright.data.records import Dataset
     from boxwright.evaluate import Report
 
+REGION_INPUTS = ("regions", "regions_valid")
 INPUTS = ("images", "sizes")
 OUTPUTS = ("boxes", "scores", "labels", "valid")
 BLANK = "0" * 64
@@ -57,12 +58,14 @@ class OnnxEngine:
         self._inputs = {entry.name for entry in self._session.get_inputs()}
 
     def run(
-        self, images: Float32[np.ndarray, "batch 3 height width"], sizes: Int64[np.ndarray, "batch 2"]
+        self,
+        images: Float32[np.ndarray, "batch 3 height width"],
+        sizes: Int64[np.ndarray, "batch 2"],
+        regions: Regions | None = None,
     ) -> Found:
         """Detections of a normalised batch, in its own pixels, best score first."""
-        fed = {
-            name: value for name, value in zip(INPUTS, (images, sizes), strict=True) if name in self._inputs
-        }
+        given = dict(zip((*INPUTS, *REGION_INPUTS), (images, sizes, *(regions or ())), strict=False))
+        fed = {name: value for name, value in given.items() if name in self._inputs}
         boxes, scores, labels, valid = self._session.run(list(OUTPUTS), fed)
         # ONNX Runtime says "long long", which is int64 by another name on this platform or that.
         return boxes, scores, labels.view(np.int64), valid
@@ -97,9 +100,13 @@ class OnnxModel:
         """Detect on images; see `boxwright.predict.Predictor.predict`."""
         return self.predictor().predict(images, score)
 
-    def predictor(self) -> Predictor:
-        """The front of this model that also streams a folder with flat memory."""
-        return Predictor(self.engine, self.manifest)
+    def predictor(self, propose: Propose | None = None) -> Predictor:
+        """The front of this model that also streams a folder with flat memory.
+
+        Args:
+            propose: finds the regions of an image, or knows them, for a network that judges given ones.
+        """
+        return Predictor(self.engine, self.manifest, propose)
 
     def evaluate(self, dataset: Dataset, *, batch: int = 8) -> Report:
         """Measure on a data set; see `boxwright.model.Model.evaluate`."""

@@ -67,7 +67,7 @@ def train(
     with (
         team(device) as here,
         display.shown(here.first) as show,
-        Run(todo, here) as run,
+        Run(todo, here, show.say) as run,
         Journal(run, show, resume=resume, overwrite=overwrite) as journal,
         StopRequest() as stop,
     ):

@@ -52,6 +52,8 @@ class TrainSettings:
         save_minutes: `last` is saved at every validation and whenever so many minutes have passed.
         log_every: iterations between lines in TensorBoard and, when not on a terminal, on the screen.
         bad_images: what an unreadable image does: "error" ends the run, "skip" leaves it out and lists it.
+        proposals: the file with the images' regions, for detectors that judge given ones; "" makes one in the run's
+            folder.
         workers: processes that decode and augment; 0 does it in the main process, -1 chooses by the cores.
         cache: keep decoded images in memory when all of them fit into one gigabyte, all workers together.
         threads: of torch on the CPU; 0 leaves torch's choice.
@@ -86,6 +88,7 @@ class TrainSettings:
     save_minutes: float = 5.0
     log_every: int = 20
     bad_images: Literal["error", "skip"] = "error"
+    proposals: str = ""
     workers: int = -1
     cache: bool = True
     threads: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from boxwright.data.records import Dataset
 from boxwright.detectors import Network
 from boxwright.errors import InputError
 from boxwright.model import Model, create
+from boxwright.predict import Propose
 from boxwright.recipes import find
 from boxwright.training import loader, optim, state
 from boxwright.training.distributed import Team
@@ -26,6 +27,7 @@ from boxwright.training.ema import Ema
 from boxwright.training.loader import Loaded
 from boxwright.training.memory import keep_freed_memory
 from boxwright.training.precision import Precision
+from boxwright.training.regions import FILE, known
 from boxwright.training.settings import TrainSettings
 from boxwright.training.validate import hold_out
 from boxwright.training.workers import Pool, automatic_workers
@@ -148,12 +150,13 @@ class Run:
         moving: network, optimiser, EMA, precision and progress: what `last` holds.
         frozen: what of the network is not trained.
         broken: files that could not be read, with the reason.
+        say: receives lines for the person while it is made ready.
     """
 
-    def __init__(self, plan: Plan, team: Team) -> None:
+    def __init__(self, plan: Plan, team: Team, say: Callable[[str], None] = print) -> None:
         settings = plan.settings
         torch.manual_seed(settings.seed)
-        self.plan, self.team = plan, team
+        self.plan, self.team, self._say = plan, team, say
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         net = plan.model.net.to(team.device, memory_format=layout)  # type: ignore[call-overload]
         self.frozen = optim.freeze(net, settings.freeze, norms=settings.freeze_norms or team.world > 1)
@@ -186,13 +189,27 @@ class Run:
             torch.backends.cudnn.benchmark = True
         fits = decoded_bytes([*self._train, *self._val]) * max(1, self.workers) < CACHE_BYTES
         preparer = Preparer(
-            self.plan.model.preprocess, self.plan.augment, cache=self.plan.settings.cache and fits
+            self.plan.model.preprocess,
+            self.plan.augment,
+            cache=self.plan.settings.cache and fits,
+            propose=self._known_regions(),
         )
         self.pool = self._stack.enter_context(Pool(preparer, self.workers))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def _known_regions(self) -> Propose | None:
+        plan = self.plan
+        return known(
+            plan.model.manifest.regions,
+            (plan.train, plan.val),
+            Path(plan.settings.proposals) if plan.settings.proposals else plan.out / FILE,
+            search=self.team.first,
+            wait=self.team.wait,
+            say=self._say,
+        )
 
     @property
     def place(self) -> int:

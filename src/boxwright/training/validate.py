@@ -92,13 +92,14 @@ def to_device(batch: Batch, device: torch.device, *, channels_last: bool) -> Bat
     layout = torch.channels_last if channels_last else torch.contiguous_format
     if device.type != "cuda":
         return replace(batch, images=batch.images.to(device, memory_format=layout))
+    proposals = None if batch.proposals is None else batch.proposals.to(device)
 
     def move(value: Tensor) -> Tensor:
         return value.pin_memory().to(device, non_blocking=True)
 
     targets = Targets(*(move(getattr(batch.targets, field.name)) for field in fields(Targets)))
     images = move(batch.images).contiguous(memory_format=layout)
-    return Batch(images, move(batch.sizes), targets, batch.paths)
+    return Batch(images, move(batch.sizes), targets, batch.paths, proposals)
 
 
 def as_results(found: Detections, loaded: Loaded, manifest: Manifest) -> list[Result]:

@@ -77,7 +77,7 @@ def _build(
         placement="corner",
         whole_anchors=True,
         padding_is_image=True,
-        beta=(1 / 9, 1 / 9),
+        beta=1 / 9,
         **changes,
     )
     renamed = rename(state, NAMES)

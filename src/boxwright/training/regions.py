@@ -1,0 +1,91 @@
+"""The regions that a run's images are judged by, found once before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxtyping import Float32, UInt8
+from numpy import ndarray
+
+from boxwright.data.records import Dataset
+from boxwright.predict import Propose
+from boxwright.regions.dataset import propose
+from boxwright.regions.proposals import Proposals
+from boxwright.regions.source import RegionSource, Windows
+
+FILE = "proposals.npz"
+
+
+@dataclass(frozen=True)
+class Known:
+    """Regions that a file holds.
+
+    Attributes:
+        proposals: the file.
+    """
+
+    proposals: Proposals
+
+    def __call__(
+        self, image: UInt8[ndarray, "height width 3"], path: Path | None
+    ) -> Float32[ndarray, "roi 4"]:
+        """The regions of an image of the data set.
+
+        Raises:
+            InputError: the file has none, or the image had another size.
+        """
+        return self.proposals.boxes(path or "", (image.shape[0], image.shape[1]))
+
+
+@dataclass(frozen=True)
+class Laid:
+    """Regions that the image's size alone decides.
+
+    Attributes:
+        windows: which.
+    """
+
+    windows: Windows
+
+    def __call__(
+        self, image: UInt8[ndarray, "height width 3"], path: Path | None
+    ) -> Float32[ndarray, "roi 4"]:
+        """The windows that fit into an image."""
+        return self.windows(image)
+
+
+def known(
+    source: RegionSource | None,
+    parts: tuple[Dataset, ...],
+    file: Path,
+    *,
+    search: bool,
+    wait: Callable[[], None],
+    say: Callable[[str], None],
+) -> Propose | None:
+    """What knows the regions of these images.
+
+    Args:
+        source: the model's; None for a network that finds its own.
+        parts: the images.
+        file: where regions are, or will be; images that are in it are not searched again.
+        search: whether this process is the one that does.
+        wait: returns when all processes have called it.
+        say: receives a line before a search that takes a while.
+
+    Raises:
+        InputError: the file is damaged or was made in another way, the disk is full, an image cannot be read.
+    """
+    if source is None:
+        return None
+    if isinstance(source, Windows):
+        return Laid(source)
+    if search:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        for part in parts:
+            say(f"regions of {len(part)} images go into {file} where they are not there yet")
+            propose(part, source, file)
+    wait()
+    return Known(Proposals.open(file))
