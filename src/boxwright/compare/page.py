@@ -107,12 +107,12 @@ def _plots(comparison: Comparison) -> str:
         f"{metric}, %",
     )
     shown = (("Against speed", speed), ("Against training time", minutes))
-    figures = "".join(f"<figure><h3>{name}</h3>{plot}</figure>" for name, plot in shown if plot)
+    figures = [f"<figure><h3>{name}</h3>{plot}</figure>" for name, plot in shown if plot]
     if not figures:
         return ""
     return (
         "<p>Bars: one standard deviation over seeds; for speed, the middle half of the rounds.</p>"
-        f'<div class="two">{figures}</div>'
+        f'<div class="{"two" if len(figures) > 1 else "narrow"}">{"".join(figures)}</div>'
     )
 
 
