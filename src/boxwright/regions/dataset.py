@@ -6,6 +6,7 @@ was stopped goes on from them, and a file that is complete but for some images i
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -71,7 +72,8 @@ def propose(
     Raises:
         InputError: what there is was found in another way or is damaged, or the disk is full. Nothing is lost.
     """
-    settings, folder = to_dict(source), out.with_name(out.name + ".parts")
+    settings = json.loads(json.dumps(to_dict(source)))  # as the file gives them back
+    folder = out.with_name(out.name + ".parts")
     if overwrite:
         out.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)

@@ -20,8 +20,6 @@ from boxwright.regions.similarity import (
     size_similarity,
 )
 
-Links = Int64[np.ndarray, " link"]
-
 KINDS = "CTSF"
 """Colour, texture, size, fill."""
 
@@ -52,6 +50,10 @@ def _group(
     regions: Regions, area: int, letters: str, measured: dict[str, np.ndarray]
 ) -> Int32[np.ndarray, "node 4"]:
     count = len(regions.size)
+    out = np.empty((2 * count - 1, 4), np.int32)
+    out[:count] = regions.boxes
+    if count == 1:
+        return out
     histograms = [
         parts for letter, parts in (("C", regions.colour), ("T", regions.texture)) if letter in letters
     ]
@@ -65,8 +67,6 @@ def _group(
     order = np.argsort(-similarity, kind="stable")
     heap = similarity[order]
     codes = (pairs[:, 0] * (2 * count) + pairs[:, 1])[order]
-    out = np.empty((max(2 * count - 1, 0), 4), np.int32)
-    out[:count] = regions.boxes
     kernels.compiled(_merge)(
         np.concatenate([*histograms, empty], 1),
         regions.size.copy(),
@@ -82,7 +82,14 @@ def _group(
     return out
 
 
-def _neighbour_lists(pairs: Int64[np.ndarray, "pair 2"], count: int) -> tuple[Links, Links, Links, Links]:
+def _neighbour_lists(
+    pairs: Int64[np.ndarray, "pair 2"], count: int
+) -> tuple[
+    Int64[np.ndarray, " region"],
+    Int64[np.ndarray, " region"],
+    Int64[np.ndarray, " link"],
+    Int64[np.ndarray, " link"],
+]:
     """Linked lists: the first and the last link of each region, the next of each link, and whom it names."""
     owners, named = np.concatenate((pairs, pairs[:, ::-1])).T
     order = np.argsort(owners, kind="stable")

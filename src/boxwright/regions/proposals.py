@@ -22,7 +22,7 @@ from boxwright.files import replacing
 VERSION = 1
 """Of the layout, and of the searches: raised when the same settings give other boxes, so that old files are seen."""
 
-Boxes = Float32[np.ndarray, "prior 4"]
+Boxes = Float32[np.ndarray, "_ 4"]
 Size = tuple[int, int]
 
 _AGAIN = "delete it and make it again with boxwright propose"
@@ -57,6 +57,10 @@ class Proposals:
         """
         path = Path(path)
         try:
+            # numpy stops where an array's header says, and so may not come to the checksum behind it.
+            with zipfile.ZipFile(path) as archive:
+                if archive.testzip() is not None:
+                    raise zipfile.BadZipFile("a checksum is wrong")
             with np.load(path, allow_pickle=False) as arrays:
                 version = int(arrays["version"])
                 if version != VERSION:
@@ -73,16 +77,8 @@ class Proposals:
             raise InputError("does not exist", path=path, hint="make it with boxwright propose") from error
         except InputError:
             raise
-        # An archive of which only a part is there, or of which bytes have changed, fails in all of these ways.
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            EOFError,
-            AttributeError,
-            zipfile.BadZipFile,
-        ) as error:
+        # What is no archive, or a damaged one, fails in as many ways as zipfile, numpy and json have.
+        except Exception as error:
             raise InputError("is damaged or no file of proposals", path=path, hint=_AGAIN) from error
         count, starts = len(found.images), found.starts
         whole = len(starts) == count + 1 == len(found.sizes) + 1 and starts[0] == 0

@@ -7,7 +7,7 @@ spaces, scales and measures there are is a `Strategy`; the paper's three are in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -23,7 +23,7 @@ from boxwright.regions.segmentation import Edges, join, smooth, sorted_edges
 from boxwright.regions.similarity import Pixels, describe_pixels, describe_regions
 
 RGB8 = UInt8[np.ndarray, "height width 3"]
-Boxes = Int32[np.ndarray, "node 4"]
+Boxes = Int32[np.ndarray, "_ 4"]
 
 _TEXTURE_SIGMA = 0.8
 """Of the smoothing under the derivatives; see `describe_pixels`."""
@@ -175,9 +175,8 @@ def _trees(view: _View, k: float, plan: Strategy) -> list[Boxes]:
     return hierarchies(describe_regions(labels, count, view.pixels), labels.size, plan.similarities)
 
 
-def _ranked(trees: Iterable[Boxes], min_side: float, limit: int | None, seed: int) -> Proposed:
+def _ranked(trees: list[Boxes], min_side: float, limit: int | None, seed: int) -> Proposed:
     """All boxes of all hierarchies in one order: a random number times the place counted from the top."""
-    trees = list(trees)
     boxes = np.concatenate(trees)
     places = np.concatenate([np.arange(len(tree), 0, -1) for tree in trees])
     rank: Float64[np.ndarray, " node"] = np.random.default_rng(seed).random(len(boxes)) * places
