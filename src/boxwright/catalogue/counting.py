@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from boxwright.backbones.classifiers import ClassifierSpec
 from boxwright.detectors import Network
 from boxwright.preprocess import Preprocess
-from boxwright.recipes.recipe import Recipe
+from boxwright.recipes.recipe import Parts, Recipe
+from boxwright.types import Priors, given
 
 PHOTOGRAPH = (480, 640)
 """(height, width) of the image that is counted where the input's size follows the image's."""
@@ -49,8 +51,13 @@ def recipe_cost(recipe: Recipe, settings: Any, classes: int) -> Cost:
         classes: what the head tells apart.
     """
     with torch.device("meta"):
-        parts = recipe.build(classes, settings)
-    return count(parts.net, input_size(parts.preprocess))
+        return parts_cost(recipe.build(classes, settings))
+
+
+def parts_cost(parts: Parts) -> Cost:
+    """Of a detector that was built on the device "meta", with as many regions as its source finds at most."""
+    size = input_size(parts.preprocess)
+    return count(parts.net, size, parts.regions.most(*size) if parts.regions else 0)
 
 
 def classifier_cost(spec: ClassifierSpec) -> Cost:
@@ -73,13 +80,14 @@ def input_size(preprocess: Preprocess) -> tuple[int, int]:
     return height, width
 
 
-def count(net: nn.Module, size: tuple[int, int]) -> Cost:
+def count(net: nn.Module, size: tuple[int, int], regions: int = 0) -> Cost:
     """Count a net on one image.
 
     Args:
         net: on the device "meta", and of no further use: its norms and activations are taken out. A detector is
             given sizes beside its images.
         size: (height, width) of the image.
+        regions: how many a network that judges given ones is given.
 
     >>> with torch.device("meta"):
     ...     layer = nn.Conv2d(3, 8, 3, padding=1, bias=False)
@@ -92,9 +100,12 @@ def count(net: nn.Module, size: tuple[int, int]) -> Cost:
             if isinstance(child, _ELEMENTWISE):
                 setattr(part, name, nn.Identity())
     images = torch.empty(1, 3, *size, device="meta")
-    inputs = [images]
+    inputs: list[Tensor | Priors] = [images]
     if isinstance(net, Network):
         inputs.append(torch.empty(1, 2, dtype=torch.long, device="meta"))
+    if regions:
+        boxes, valid = np.zeros((1, regions, 4), np.float32), np.ones((1, regions), np.bool_)
+        inputs.append(given(boxes, valid).to(torch.device("meta")))
     with torch.no_grad(), FlopCounterMode(display=False, depth=0) as counter:
         net.eval()(*inputs)
     return Cost(parameters, counter.get_total_flops())

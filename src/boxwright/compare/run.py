@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from boxwright.catalogue.counting import Cost, count, input_size
+from boxwright.catalogue.counting import Cost, parts_cost
 from boxwright.compare.record import FAILED, RESULT, VARIANT, Result, Started, folder, read_started, write
 from boxwright.compare.variants import Variant, settings
 from boxwright.data.records import Dataset
@@ -154,7 +154,7 @@ def _cost(variant: Variant, classes: int) -> tuple[Cost, Preprocess]:
     """What a variant's network costs, and what it is fed."""
     with torch.device("meta"):
         parts = find(variant.recipe).build(classes, settings(variant).model)
-    return count(parts.net, input_size(parts.preprocess)), parts.preprocess
+    return parts_cost(parts), parts.preprocess
 
 
 def _started(

@@ -53,6 +53,10 @@ class SelectiveSearch:
         back = np.array([width / wide, height / tall] * 2, np.float32)
         return found.boxes[: self.count] * back
 
+    def most(self, height: int, width: int) -> int:
+        """How many regions an image of this size can have."""
+        return self.count
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -84,6 +88,10 @@ class Windows:
                     corner = np.stack(np.meshgrid(lefts, tops), -1).reshape(-1, 2)
                     laid.append(np.concatenate((corner, np.add(corner, (wide, tall))), 1))
         return np.concatenate(laid).astype(np.float32)
+
+    def most(self, height: int, width: int) -> int:
+        """How many regions an image of this size has."""
+        return len(self(np.zeros((height, width, 3), np.uint8)))
 
     def _places(self, length: float, side: float) -> np.ndarray:
         count = math.ceil((length - side) / (self.stride * side) - 1e-9) + 1
