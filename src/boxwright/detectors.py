@@ -50,6 +50,8 @@ class RegionStage(Protocol):
 
     def __call__(self, levels: Sequence[Tensor], regions: Priors) -> Predictions: ...
 
+    def stages(self) -> tuple[nn.Module, ...]: ...
+
 
 class Network(nn.Module):
     """What training and validation ask of a network. `forward(images, sizes)` is what detects.
@@ -262,8 +264,8 @@ class RegionClassifier(Network):
         return self._judged(levels, proposals, batch.targets), self._judged(levels, proposals, None)
 
     def stages(self) -> tuple[nn.Module, ...]:
-        """The backbone's parts in order of depth, for freezing."""
-        return self.backbone.stages()
+        """Parts of the backbone, or of what stands for it in each region, in order of depth, for freezing."""
+        return (*self.backbone.stages(), *self.regions.stages())
 
     def _judged(self, levels: Sequence[Tensor], proposals: Priors, targets: Targets | None) -> Predictions:
         if targets is None:

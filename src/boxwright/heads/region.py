@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from boxwright.backbones.layers import Norm
-from boxwright.regions.pool import multilevel_roi_align, roi_pool
+from boxwright.regions.pool import crop_warp, multilevel_roi_align, roi_pool
 from boxwright.types import Predictions, Priors
 
 Pool = Callable[[Sequence[Tensor], Priors], Float[Tensor, "batch roi channel height width"]]
@@ -45,10 +45,28 @@ class LevelPool:
         if self.kind == "align":
             own = levels[: len(scales)]
             return multilevel_roi_align(own, scales, regions.boxes, regions.valid, self.side)
-        batch, count = regions.valid.shape
-        image = torch.arange(batch, device=regions.boxes.device)[:, None, None].expand(-1, count, -1)
-        rois = torch.cat((image.to(regions.boxes), regions.boxes), -1).flatten(0, 1)
-        return roi_pool(levels[0], rois, self.side, scales[0]).unflatten(0, (batch, count))
+        pooled = roi_pool(levels[0], _rois(regions), self.side, scales[0])
+        return pooled.unflatten(0, tuple(regions.valid.shape))
+
+
+@dataclass(frozen=True)
+class CropPool:
+    """No pooling: each region is cut out of the image and warped to one size (Girshick et al. 2014, appendix A).
+
+    Attributes:
+        side: of the warped region, in pixels.
+        context: how many of those, on each side, show what surrounds the region.
+    """
+
+    side: int
+    context: int
+
+    def __call__(
+        self, levels: Sequence[Tensor], regions: Priors
+    ) -> Float[Tensor, "batch roi channel height width"]:
+        """Small images; the only level is the image itself."""
+        warped = crop_warp(levels[0], _rois(regions), self.side, context=self.context)
+        return warped.unflatten(0, tuple(regions.valid.shape))
 
 
 class RegionHead(nn.Module):
@@ -59,24 +77,87 @@ class RegionHead(nn.Module):
         body: maps [region, channel, height, width] -> features [region, width].
         width: of the body's features.
         classes: columns but background, which is the last.
+        background: whether there is a column for it; support vector machines have none.
+        moves: whether boxes are moved at all.
+        chunk: regions of an image that are judged at a time where no gradient is wanted, to bound the memory; 0 for
+            all.
     """
 
-    def __init__(self, pool: Pool, body: nn.Module, width: int, classes: int) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        body: nn.Module,
+        width: int,
+        classes: int,
+        *,
+        background: bool = True,
+        moves: bool = True,
+        chunk: int = 0,
+    ) -> None:
         super().__init__()
-        self.pool, self.body = pool, body
-        self.scores, self.offsets = nn.Linear(width, classes + 1), nn.Linear(width, classes * 4)
+        self.pool, self.body, self.chunk = pool, body, chunk
+        self.scores = nn.Linear(width, classes + background)
+        self.offsets = nn.Linear(width, classes * 4) if moves else None
         # Section 2.3, "SGD hyper-parameters".
-        for layer, deviation in ((self.scores, 0.01), (self.offsets, 0.001)):
-            nn.init.normal_(layer.weight, std=deviation)
-            nn.init.zeros_(layer.bias)
+        nn.init.normal_(self.scores.weight, std=0.01)
+        nn.init.zeros_(self.scores.bias)
+        if self.offsets is not None:
+            nn.init.normal_(self.offsets.weight, std=0.001)
+            nn.init.zeros_(self.offsets.bias)
 
     def forward(self, levels: Sequence[Tensor], regions: Priors) -> Predictions:
         """Score and move the regions; those that are not valid are computed too, and never counted."""
-        batch, count = regions.valid.shape
-        features = self.body(self.pool(levels, regions).flatten(0, 1))
-        logits = self.scores(features).unflatten(0, (batch, count))
-        deltas = self.offsets(features).unflatten(1, (-1, 4)).unflatten(0, (batch, count))
-        return Predictions(logits, deltas, regions)
+        features = self.features(levels, regions)
+        if self.offsets is None:
+            deltas = features.new_zeros(*features.shape[:2], 0, 4)
+        else:
+            deltas = self.offsets(features).unflatten(2, (-1, 4))
+        return Predictions(self.scores(features), deltas, regions)
+
+    def features(self, levels: Sequence[Tensor], regions: Priors) -> Float[Tensor, "batch roi feature"]:
+        """What the two layers judge by."""
+        count = regions.valid.shape[1]
+        step = count if torch.is_grad_enabled() or not self.chunk else self.chunk
+        parts = [
+            self.body(self.pool(levels, some).flatten(0, 1)).unflatten(0, tuple(some.valid.shape))
+            for some in _split(regions, max(1, step))
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+    def stages(self) -> tuple[nn.Module, ...]:
+        """Parts of the body that a backbone's are, in order of depth, for freezing."""
+        return self.body.stages() if isinstance(self.body, Patches) else ()
+
+
+class Patches(nn.Module):
+    """A classifier's trunk that sees each region as an image of its own: Girshick et al. 2014, section 2.2.
+
+    Args:
+        trunk: with one tap, its last.
+        after: from that tap to features: a mean, or VGG's layers.
+    """
+
+    def __init__(self, trunk: nn.Module, after: nn.Module) -> None:
+        super().__init__()
+        self.trunk, self.after = trunk, after
+
+    def forward(self, maps: Float[Tensor, "roi 3 height width"]) -> Float[Tensor, "roi feature"]:
+        """Features."""
+        features: Tensor = self.after(self.trunk(maps)[0])
+        return features
+
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The trunk's parts in order of depth."""
+        stages: tuple[nn.Module, ...] = self.trunk.stages()  # type: ignore[operator]
+        return stages
+
+
+class Mean(nn.Module):
+    """The mean of each channel."""
+
+    def forward(self, maps: Float[Tensor, "roi channel height width"]) -> Float[Tensor, "roi channel"]:
+        """Features."""
+        return maps.mean((2, 3))
 
 
 class TwoLayers(nn.Module):
@@ -144,3 +225,18 @@ class LastStage(nn.Module):
     def forward(self, maps: Float[Tensor, "roi channel height width"]) -> Float[Tensor, "roi feature"]:
         """Features."""
         return self.stage(maps).mean((2, 3))
+
+
+def _rois(regions: Priors) -> Float[Tensor, "roi 5"]:
+    """Each with the number of its image before it: Girshick 2015, section 2.1."""
+    batch, count = regions.valid.shape
+    image = torch.arange(batch, device=regions.boxes.device)[:, None, None].expand(-1, count, -1)
+    return torch.cat((image.to(regions.boxes), regions.boxes), -1).flatten(0, 1)
+
+
+def _split(regions: Priors, step: int) -> list[Priors]:
+    """The same regions, so many of each image at a time; all of them, unsplit, where they are no more."""
+    if regions.valid.shape[1] <= step:
+        return [regions]
+    parts = (part.split(step, 1) for part in (regions.boxes, regions.level, regions.valid))
+    return [Priors(*part) for part in zip(*parts, strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from boxwright.errors import InputError, near
-from boxwright.recipes import classifier, fast_rcnn, faster_rcnn, retinanet, ssd
+from boxwright.recipes import classifier, fast_rcnn, faster_rcnn, rcnn, retinanet, ssd
 from boxwright.recipes.recipe import Parts, Pretrained, Recipe
 
 __all__ = ["RECIPES", "Parts", "Pretrained", "Recipe", "find"]
@@ -21,6 +21,9 @@ RECIPES: dict[str, Recipe] = {
     "retinanet-resnext50-fpn": retinanet.RETINANET_RESNEXT50,
     "retinanet-efficientnet-lite0-fpn": retinanet.RETINANET_EFFICIENTNET_LITE0,
     "retinanet-mobilenet-v3-large-fpn": retinanet.RETINANET_MOBILENET_V3_LARGE,
+    "rcnn-vgg16": rcnn.RCNN_VGG16,
+    "rcnn-resnet50": rcnn.RCNN_RESNET50,
+    "rcnn-efficientnet-lite0": rcnn.RCNN_EFFICIENTNET_LITE0,
     "fast-rcnn-vgg16": fast_rcnn.FAST_RCNN_VGG16,
     "fast-rcnn-resnet50": fast_rcnn.FAST_RCNN_RESNET50,
     "fast-rcnn-resnet50-fpn": fast_rcnn.FAST_RCNN_RESNET50_FPN,

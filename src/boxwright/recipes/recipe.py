@@ -103,6 +103,7 @@ class Recipe:
         pretrained: where the backbone can start from.
         task: whether it finds boxes or labels whole images.
         coco: the name of torchvision's detector whose file can be downloaded to start from, or None.
+        train_by: trains a plan where gradients alone do not (`boxwright.training.stages`); None for the loop.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Recipe:
     pretrained: Pretrained
     task: Literal["detect", "classify"] = "detect"
     coco: str | None = None
+    train_by: Callable[..., Any] | None = None
 
 
 SMALL_ADAMW = TrainSettings(

@@ -17,13 +17,14 @@ from boxwright.data.records import Dataset
 from boxwright.errors import InputError
 from boxwright.files import write_text
 from boxwright.model import Model
+from boxwright.recipes import RECIPES
 from boxwright.training import display, optim
 from boxwright.training.distributed import team
 from boxwright.training.finish import TrainResult, finish
 from boxwright.training.journal import Journal
 from boxwright.training.loader import Loaded
 from boxwright.training.settings import TrainSettings
-from boxwright.training.setup import Run, plan
+from boxwright.training.setup import Plan, Run, plan
 from boxwright.training.stop import DivergenceError, Interrupted, StopRequest
 from boxwright.training.validate import named, to_device, validate
 
@@ -64,6 +65,14 @@ def train(
         Interrupted: Ctrl-C or SIGTERM; `last` holds all that is needed to go on.
     """
     todo = plan(model, dataset, val, Path(out), settings, augment, overfit=overfit_one_batch)
+    recipe = RECIPES.get(todo.model.manifest.recipe)
+    if recipe is not None and recipe.train_by is not None and not overfit_one_batch:
+        return recipe.train_by(todo, resume=resume, overwrite=overwrite, device=device)
+    return train_net(todo, resume=resume, overwrite=overwrite, device=device)
+
+
+def train_net(todo: Plan, *, resume: bool, overwrite: bool, device: str) -> TrainResult:
+    """Train a plan's network by gradients; `train` says how, and what it raises."""
     with (
         team(device) as here,
         display.shown(here.first) as show,

@@ -84,8 +84,9 @@ def known(
         return Laid(source)
     if search:
         file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            say(f"finding the regions of {sum(len(part) for part in parts)} images, once, for {file}")
         for part in parts:
-            say(f"regions of {len(part)} images go into {file} where they are not there yet")
             propose(part, source, file)
     wait()
     return Known(Proposals.open(file))

@@ -1,0 +1,195 @@
+"""R-CNN's linear stages on cached features: support vector machines with mined negatives, and ridge regression.
+
+Girshick et al. 2014: section 2.3, "Object category classifiers"; appendix B, "Positive vs. negative examples and
+softmax"; appendix C, "Bounding-box regression". Solvers are scikit-learn's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64
+
+from boxwright.boxes import DeltaCoder
+from boxwright.training.region_features import ImageFeatures
+
+TYPICAL_NORM = 20.0
+"""Features are scaled to this mean length, for which the constants below were chosen (the released program's)."""
+NEGATIVE_BELOW = 0.3
+"""A region that overlaps every object of a class by less is background to that class (appendix B)."""
+NEAR = 0.6
+"""A region that overlaps an object by more learns to move onto it (appendix C)."""
+REFIT_AFTER = 2000
+"""New hard negatives after which a machine is trained again."""
+_C, _POSITIVE_WEIGHT, _BIAS = 1e-3, 2.0, 10.0
+_LAMBDA = 1000.0
+
+Features = Float32[np.ndarray, "_ feature"]
+Watch = Callable[[Iterable[ImageFeatures], str], Iterable[ImageFeatures]]
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One linear map of features as they are cached.
+
+    Attributes:
+        weight, bias: rows are outputs.
+    """
+
+    weight: Float32[np.ndarray, "output feature"]
+    bias: Float32[np.ndarray, " output"]
+
+
+@dataclass(eq=False)
+class Miner:
+    """The machine of one class, and the examples that it is trained on.
+
+    Attributes:
+        positives: features of the class's own objects.
+        negatives: those that were hard when they were met, and have stayed so.
+        fresh: how many came since the last training.
+    """
+
+    positives: list[Features] = field(default_factory=list)
+    negatives: list[Features] = field(default_factory=list)
+    fresh: int = 0
+    weight: Float64[np.ndarray, " feature"] | None = None
+    bias: float = 0.0
+
+    def margins(self, features: Features) -> Float64[np.ndarray, " _"]:
+        """How far on the positive side each example lies."""
+        assert self.weight is not None
+        return np.asarray(features @ self.weight + self.bias)
+
+    def meet(self, candidates: Features) -> None:
+        """Keep the background that this machine does not yet put behind its margin."""
+        if not len(candidates):
+            return
+        hard = candidates if self.weight is None else candidates[self.margins(candidates) > -1.0001]
+        if len(hard):
+            self.negatives.append(hard)
+            self.fresh += len(hard)
+        if self.fresh >= REFIT_AFTER:
+            self.fit()
+
+    def fit(self) -> None:
+        """Train on what there is, then drop the negatives that have become easy."""
+        self.fresh = 0
+        positives, negatives = np.concatenate(self.positives), np.concatenate(self.negatives)
+        self.weight, self.bias = support_vectors(positives, negatives)
+        self.negatives = [negatives[self.margins(negatives) > -1.2]]
+
+
+def support_vectors(
+    positives: Features, negatives: Features
+) -> tuple[Float64[np.ndarray, " feature"], float]:
+    """A linear support vector machine: its weights and bias."""
+    from sklearn.svm import LinearSVC
+
+    machine = LinearSVC(
+        C=_C,
+        loss="hinge",
+        class_weight={1: _POSITIVE_WEIGHT, 0: 1.0},
+        intercept_scaling=_BIAS,
+        max_iter=5000,
+        random_state=0,
+    )
+    truth = np.r_[np.ones(len(positives)), np.zeros(len(negatives))]
+    machine.fit(np.concatenate((positives, negatives)), truth)
+    return machine.coef_[0], float(machine.intercept_[0])
+
+
+def typical_scale(images: Iterable[ImageFeatures]) -> float:
+    """What features are multiplied by, so that their mean length is `TYPICAL_NORM`."""
+    total, count = 0.0, 0
+    for image in images:
+        total += float(np.linalg.norm(image.features.astype(np.float32), axis=1).sum())
+        count += len(image.features)
+    return TYPICAL_NORM * count / total if total else 1.0
+
+
+def machines(images: Iterable[ImageFeatures], classes: int, scale: float, rng: np.random.Generator) -> Linear:
+    """One support vector machine for each class; one pass over the images finds the hard negatives.
+
+    Args:
+        images: can be gone through more than once.
+        classes: how many.
+        scale: of the features.
+        rng: chooses the background that the first machines are trained on.
+
+    Returns:
+        margins of cached features; a class without an object has one that is always -2.
+    """
+    miners = [Miner() for _ in range(classes)]
+    width = 0
+    for image in images:
+        features = image.features.astype(np.float32) * scale
+        width = features.shape[1]
+        own = features[len(features) - len(image.labels) :]
+        some = rng.permutation(len(features))[:10]
+        overlaps = image.overlaps()
+        for label, miner in enumerate(miners):
+            counted = (image.labels == label) & ~image.ignore
+            if counted.any():
+                miner.positives.append(own[counted])
+            far = _background(overlaps[some], image, label)
+            miner.negatives.append(features[some][far])
+    able = [miner for miner in miners if miner.positives and sum(map(len, miner.negatives))]
+    for miner in able:
+        miner.fit()
+    for image in images:
+        features, overlaps = image.features.astype(np.float32) * scale, image.overlaps()
+        for label, miner in enumerate(miners):
+            if miner in able:
+                miner.meet(features[_background(overlaps, image, label)])
+    for miner in able:
+        if miner.fresh:
+            miner.fit()
+    weight, bias = np.zeros((classes, width), np.float32), np.full(classes, -2.0, np.float32)
+    for label, miner in enumerate(miners):
+        if miner.weight is not None:
+            weight[label], bias[label] = miner.weight * scale, miner.bias
+    return Linear(weight, bias)
+
+
+def ridges(images: Iterable[ImageFeatures], classes: int, scale: float) -> Linear:
+    """For each class the regression from a region's features to how it lies to the object it nearly covers.
+
+    Returns:
+        4 outputs a class, offsets as `DeltaCoder()` has them; all 0 where a class has no region near an object.
+    """
+    from sklearn.linear_model import Ridge
+
+    inputs: list[list[Features]] = [[] for _ in range(classes)]
+    offsets: list[list[Features]] = [[] for _ in range(classes)]
+    width = 0
+    for image in images:
+        width = image.features.shape[1]
+        counted = np.flatnonzero(~image.ignore)
+        if not len(counted):
+            continue
+        overlaps = image.overlaps()[:, counted]
+        best = counted[overlaps.argmax(1)]
+        sides = image.boxes[:, 2:] - image.boxes[:, :2]
+        for region in np.flatnonzero((overlaps.max(1) > NEAR) & (sides > 0).all(1)):
+            label = image.labels[best[region]]
+            inputs[label].append(image.features[region].astype(np.float32)[None] * scale)
+            target = DeltaCoder().encode(
+                torch.from_numpy(image.objects[best[region]]), torch.from_numpy(image.boxes[region])
+            )
+            offsets[label].append(target.numpy()[None])
+    weight, bias = np.zeros((classes * 4, width), np.float32), np.zeros(classes * 4, np.float32)
+    for label in range(classes):
+        if inputs[label]:
+            fitted = Ridge(alpha=_LAMBDA).fit(np.concatenate(inputs[label]), np.concatenate(offsets[label]))
+            rows = slice(4 * label, 4 * label + 4)
+            weight[rows], bias[rows] = fitted.coef_ * scale, fitted.intercept_
+    return Linear(weight, bias)
+
+
+def _background(overlaps: Float32[np.ndarray, "roi gt"], image: ImageFeatures, label: int) -> np.ndarray:
+    """Which regions are far from every object of the class, ignored ones too."""
+    return np.asarray(overlaps[:, image.labels == label].max(1, initial=0.0) < NEGATIVE_BELOW)

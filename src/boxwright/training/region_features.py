@@ -1,0 +1,150 @@
+"""Features of every region of every training image, on disk: what R-CNN's linear stages learn from.
+
+One file an image, written whole or not at all: a run that was stopped computes what is missing, and a file that is
+damaged is named.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float16, Float32, Int64
+
+from boxwright.boxes import iou
+from boxwright.data.augment import Augment
+from boxwright.data.collate import collate
+from boxwright.data.prepare import Broken, Job, Preparer, bare
+from boxwright.data.records import Dataset
+from boxwright.detectors import RegionClassifier
+from boxwright.errors import InputError
+from boxwright.files import write_bytes
+from boxwright.heads.region import RegionHead
+from boxwright.predict import Propose
+from boxwright.preprocess import Preprocess
+from boxwright.sample import with_objects
+from boxwright.training.precision import Precision
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """One image's regions: its proposals and, behind them, its objects.
+
+    Attributes:
+        features: of each region.
+        boxes: of each region, in pixels of the network's input.
+        objects: boxes of the annotated objects.
+        labels: their classes.
+        ignore: crowd and difficult ones.
+    """
+
+    features: Float16[np.ndarray, "roi feature"]
+    boxes: Float32[np.ndarray, "roi 4"]
+    objects: Float32[np.ndarray, "gt 4"]
+    labels: Int64[np.ndarray, " gt"]
+    ignore: Bool[np.ndarray, " gt"]
+
+    def overlaps(self) -> Float32[np.ndarray, "roi gt"]:
+        """IoU of each region with each object."""
+        shared: np.ndarray = iou(torch.from_numpy(self.boxes), torch.from_numpy(self.objects)).numpy()
+        return shared
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """The files of a data set's features.
+
+    Attributes:
+        folder: where they are, numbered as the images are.
+        count: how many there will be.
+    """
+
+    folder: Path
+    count: int
+
+    def path(self, image: int) -> Path:
+        """The file of an image."""
+        return self.folder / f"{image:06d}.npz"
+
+    def missing(self) -> list[int]:
+        """Images whose features are still to be computed."""
+        return [image for image in range(self.count) if not self.path(image).exists()]
+
+    def write(self, image: int, found: ImageFeatures) -> None:
+        """Keep an image's features; the file appears only when it is complete."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        content = io.BytesIO()
+        np.savez(content, **{name: getattr(found, name) for name in ImageFeatures.__dataclass_fields__})
+        write_bytes(self.path(image), content.getvalue())
+
+    def read(self, image: int) -> ImageFeatures:
+        """An image's features.
+
+        Raises:
+            InputError: the file is missing or damaged.
+        """
+        path = self.path(image)
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return ImageFeatures(**{name: arrays[name] for name in ImageFeatures.__dataclass_fields__})
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(
+                "holds no features of regions", path=path, hint="delete it and train with --resume"
+            ) from error
+
+    def __iter__(self) -> Iterator[ImageFeatures]:
+        return (self.read(image) for image in range(self.count))
+
+
+def compute(
+    net: RegionClassifier,
+    dataset: Dataset,
+    store: FeatureStore,
+    images: Sequence[int],
+    *,
+    preprocess: Preprocess,
+    propose: Propose,
+    precision: Precision,
+) -> Iterator[int]:
+    """Compute and keep the features of some images; gives each image's number when its file is there.
+
+    Args:
+        net: fine-tuned, where it is to run.
+        dataset: all images.
+        store: their files.
+        images: which.
+        preprocess: of the network.
+        propose: knows the images' regions.
+        precision: of the device that the network is on.
+
+    Raises:
+        InputError: an image cannot be read, or the disk is full.
+    """
+    head = net.regions
+    assert isinstance(head, RegionHead)
+    preparer = Preparer(preprocess, Augment(), propose=propose)
+    net.eval()
+    for image in images:
+        prepared = preparer(Job(image, (bare(dataset[image]),)))
+        if isinstance(prepared, Broken):
+            raise InputError(prepared.reason, path=prepared.path, hint="repair or remove it, then --resume")
+        batch = collate([prepared], multiple=preprocess.pad_multiple)
+        assert batch.proposals is not None
+        regions = with_objects(batch.proposals, batch.targets)
+        with torch.inference_mode(), precision.autocast():
+            levels = net.neck(net.backbone(batch.images.to(precision.device)))
+            features = head.features(levels, regions.to(precision.device))[0]
+        found = ImageFeatures(
+            features.float().cpu().numpy().astype(np.float16),
+            regions.boxes[0].numpy(),
+            prepared.boxes,
+            prepared.labels,
+            prepared.ignore,
+        )
+        store.write(image, found)
+        yield image
