@@ -55,11 +55,9 @@ class Decoder:
         Raises:
             ValueError: regions that were sampled with the targets.
         """
+        if out.sampled:
+            raise ValueError("these regions were sampled with the targets: detect without them")
         if isinstance(out, TwoStageOutput):
-            if out.sampled:
-                raise ValueError(
-                    "these regions were sampled with the targets: detect with net(images, sizes)"
-                )
             out = out.regions
         best, prior, labels = self._candidates(self.scores(out), out.priors.per_level)
         boxes = clip(self._boxes(out, prior, labels), sizes)

@@ -74,10 +74,26 @@ def targets(*objects: int) -> Targets:
     return Targets(torch.cat((corner, corner + 60), -1), labels, valid, torch.zeros_like(valid))
 
 
-DETECTORS = [name for name, recipe in RECIPES.items() if recipe.task == "detect"]
+WITHOUT_ANCHORS = {
+    "localizer-efficientnet-lite0",
+    "sliding-window-vgg16",
+    "sliding-window-efficientnet-lite0",
+    "rcnn-vgg16",
+    "rcnn-resnet50",
+    "rcnn-efficientnet-lite0",
+    "fast-rcnn-vgg16",
+    "fast-rcnn-resnet50",
+    "fast-rcnn-resnet50-fpn",
+    "fast-rcnn-efficientnet-lite0",
+}
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+def test_every_detector_is_looked_at() -> None:
+    detectors = {name for name, recipe in RECIPES.items() if recipe.task == "detect"}
+    assert detectors == PRIORS.keys() | WITHOUT_ANCHORS
+
+
+@pytest.mark.parametrize("name", PRIORS)
 def test_priors_and_columns(name: str) -> None:
     """By the specs alone: no forward is needed to know how many boxes there are."""
     model = fresh(name)

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from boxwright.errors import InputError, near
-from boxwright.recipes import classifier, fast_rcnn, faster_rcnn, rcnn, retinanet, ssd
+from boxwright.recipes import (
+    classifier,
+    fast_rcnn,
+    faster_rcnn,
+    localizer,
+    rcnn,
+    retinanet,
+    sliding_window,
+    ssd,
+)
 from boxwright.recipes.recipe import Parts, Pretrained, Recipe
 
 __all__ = ["RECIPES", "Parts", "Pretrained", "Recipe", "find"]
@@ -21,6 +30,9 @@ RECIPES: dict[str, Recipe] = {
     "retinanet-resnext50-fpn": retinanet.RETINANET_RESNEXT50,
     "retinanet-efficientnet-lite0-fpn": retinanet.RETINANET_EFFICIENTNET_LITE0,
     "retinanet-mobilenet-v3-large-fpn": retinanet.RETINANET_MOBILENET_V3_LARGE,
+    "localizer-efficientnet-lite0": localizer.LOCALIZER_EFFICIENTNET_LITE0,
+    "sliding-window-vgg16": sliding_window.SLIDING_WINDOW_VGG16,
+    "sliding-window-efficientnet-lite0": sliding_window.SLIDING_WINDOW_EFFICIENTNET_LITE0,
     "rcnn-vgg16": rcnn.RCNN_VGG16,
     "rcnn-resnet50": rcnn.RCNN_RESNET50,
     "rcnn-efficientnet-lite0": rcnn.RCNN_EFFICIENTNET_LITE0,

@@ -58,12 +58,17 @@ def export_onnx(model: Model, path: str | Path, *, images: Sequence[Any], half: 
     Raises:
         ParityError: the detections differ.
         InputError: onnx is not installed, an image cannot be read, the file cannot be written, the model
-            takes inputs of any size.
+            takes inputs of any size or judges regions that are found beforehand.
     """
     preprocess = model.preprocess
     if preprocess.mode != "stretch":
         raise InputError(
             f"{model.manifest.recipe} takes inputs of any size", hint="export one of a fixed size"
+        )
+    if model.manifest.regions is not None:
+        raise InputError(
+            f"{model.manifest.recipe} judges regions that are found beforehand, which no graph does",
+            hint="use its checkpoint, or export a detector that finds its own",
         )
     net = copy.deepcopy(model.net).cpu().float().eval()
     grey = np.full((48, 64, 3), 128, np.uint8)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from boxwright.data.records import Dataset
     from boxwright.evaluate import Report
 
-REGION_INPUTS = ("regions", "regions_valid")
 INPUTS = ("images", "sizes")
 OUTPUTS = ("boxes", "scores", "labels", "valid")
 BLANK = "0" * 64
@@ -63,9 +62,10 @@ class OnnxEngine:
         sizes: Int64[np.ndarray, "batch 2"],
         regions: Regions | None = None,
     ) -> Found:
-        """Detections of a normalised batch, in its own pixels, best score first."""
-        given = dict(zip((*INPUTS, *REGION_INPUTS), (images, sizes, *(regions or ())), strict=False))
-        fed = {name: value for name, value in given.items() if name in self._inputs}
+        """Detections of a normalised batch, in its own pixels, best score first; no graph takes `regions`."""
+        fed = {
+            name: value for name, value in zip(INPUTS, (images, sizes), strict=True) if name in self._inputs
+        }
         boxes, scores, labels, valid = self._session.run(list(OUTPUTS), fed)
         # ONNX Runtime says "long long", which is int64 by another name on this platform or that.
         return boxes, scores, labels.view(np.int64), valid
