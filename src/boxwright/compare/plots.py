@@ -90,6 +90,7 @@ def scatter(dots: Sequence[Dot], across: str, upward: str) -> str:
     x = _cost_axis([value for dot in dots for value in (dot.x, *dot.x_range)])
     y = _axis([value for dot in dots for value in (dot.y, *dot.y_range)], HEIGHT, upwards=True)
     body = _frame(x, y, across, upward)
+    bars: list[Box] = []
     for dot in dots:
         left, right = (x(value) for value in dot.x_range)
         high, low = (y(value) for value in reversed(dot.y_range))
@@ -99,8 +100,9 @@ def scatter(dots: Sequence[Dot], across: str, upward: str) -> str:
             f'H{right:.1f}M{x(dot.x):.1f},{high:.1f}V{low:.1f}"/>'
             f'<circle class="dot" cx="{x(dot.x):.1f}" cy="{y(dot.y):.1f}" r="4.5"/></g>'
         )
+        bars += [(left, y(dot.y) - 2, right, y(dot.y) + 2), (x(dot.x) - 2, high, x(dot.x) + 2, low)]
     places = [(x(dot.x), y(dot.y)) for dot in dots]
-    for dot, (left, top) in zip(dots, labels(places, [dot.label for dot in dots]), strict=True):
+    for dot, (left, top) in zip(dots, labels(places, [dot.label for dot in dots], bars), strict=True):
         body += f'<text class="s{dot.colour % COLOURS} name" x="{left:.1f}" y="{top + 10:.1f}">'
         body += f"{escape(_cut(dot.label))}</text>"
     return _whole(body, f"{upward} against {across}")
@@ -122,13 +124,19 @@ def curves(lines: Sequence[Curve], upward: str) -> str:
     return _whole(body, f"{upward} over the epochs of every run")
 
 
-def labels(places: Sequence[tuple[float, float]], names: Sequence[str]) -> list[tuple[float, float]]:
-    """Where names stand (left, top) so that none lies on another, on a dot, or outside.
+Box = tuple[float, float, float, float]
+"""left, top, right, bottom in pixels of the plot."""
+
+
+def labels(
+    places: Sequence[tuple[float, float]], names: Sequence[str], bars: Sequence[Box] = ()
+) -> list[tuple[float, float]]:
+    """Where names stand (left, top) so that none lies on another, on a dot, on a bar, or outside.
 
     Beside its dot where there is room, else ever further above or below; the crowded plot's last resort is the
     nearest place that only lies on no other name.
     """
-    taken = [(px - 5, py - 5, px + 5, py + 5) for px, py in places]
+    taken = [*((px - 5, py - 5, px + 5, py + 5) for px, py in places), *bars]
     found = []
     for (px, py), name in zip(places, names, strict=True):
         wide = LETTER * len(_cut(name))
