@@ -41,7 +41,7 @@ class ColourEngine:
 class ColourModel:
     manifest: Manifest
 
-    def predictor(self):
+    def predictor(self, propose=None):
         return Predictor(ColourEngine(), self.manifest)
 
 
