@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from boxwright.errors import InputError
+from boxwright.inputs import pad_batch
 from boxwright.manifest import Manifest
-from boxwright.predict import Predictor, pad_batch
+from boxwright.predict import Predictor
 from boxwright.preprocess import Preprocess
 from boxwright.results import Result
 

@@ -12,10 +12,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
-from PIL import Image, ImageOps
 
 from boxwright.errors import InputError
-from boxwright.images import read_image, to_rgb
+from boxwright.inputs import as_uint8, listed, pad_batch, pad_boxes, to_pixels
 from boxwright.manifest import Manifest
 from boxwright.results import Result
 
@@ -38,7 +37,6 @@ Propose = Callable[[UInt8[np.ndarray, "height width 3"], Path | None], Float32[n
 """An upright image and its file -> regions in its pixels, the best first."""
 
 _READERS = 2
-_KINDS = "a path, a PIL image, a uint8 RGB array [height, width, 3] or floats [3, height, width] in [0, 1]"
 
 
 @runtime_checkable
@@ -66,8 +64,16 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class _Ready:
-    """An image that can join a batch."""
+class Ready:
+    """An image that can join a batch.
+
+    Attributes:
+        pixels: what the network is fed of it.
+        size: (height, width) that it had.
+        path: its file, if it has one.
+        image: its own pixels, if they were to be kept.
+        regions: what is to be judged, in pixels of what is fed; None where the network finds its own.
+    """
 
     pixels: Float32[np.ndarray, "3 height width"]
     size: tuple[int, int]
@@ -108,7 +114,7 @@ class Predictor:
         Raises:
             InputError: an image that cannot be read, or is of no such kind.
         """
-        results = self.stream(_listed(images), score, batch=batch, keep_images=keep_images)
+        results = self.stream(listed(images), score, batch=batch, keep_images=keep_images)
         return [result for result in results if isinstance(result, Result)]
 
     def stream(
@@ -143,22 +149,22 @@ class Predictor:
         self, images: Iterator[Any], least: float, batch: int, keep_images: bool, on_error: OnError
     ) -> Iterator[Result | Skipped]:
         pool = ThreadPoolExecutor(_READERS)
-        ahead: deque[Future[_Ready | InputError]] = deque()
+        ahead: deque[Future[Ready | InputError]] = deque()
 
         def read_ahead() -> None:
             for image in islice(images, batch + _READERS - len(ahead)):
-                ahead.append(pool.submit(self._read, image, keep_images))
+                ahead.append(pool.submit(self.read, image, keep_images))
 
         try:
             read_ahead()
             while ahead:
-                chunk: list[_Ready | InputError] = []
+                chunk: list[Ready | InputError] = []
                 while ahead and len(chunk) < batch:
                     chunk.append(ahead.popleft().result())
                 read_ahead()
-                results = iter(self._detect([item for item in chunk if isinstance(item, _Ready)], least))
+                results = iter(self._detect([item for item in chunk if isinstance(item, Ready)], least))
                 for item in chunk:
-                    if isinstance(item, _Ready):
+                    if isinstance(item, Ready):
                         yield next(results)
                     elif on_error == "skip" and item.path is not None:
                         yield Path(item.path), item
@@ -167,8 +173,13 @@ class Predictor:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _read(self, source: Any, keep: bool) -> _Ready | InputError:
-        """Decode, preprocess and find regions; an error is returned, to be raised or skipped in its turn."""
+    def read(self, source: Any, keep: bool = False) -> Ready | InputError:
+        """Decode, preprocess and find regions; an error is returned, to be raised or skipped in its turn.
+
+        Args:
+            source: an image, as in `predict`.
+            keep: hold its own pixels too.
+        """
         path = Path(source) if isinstance(source, str | Path) else None
         try:
             image = to_pixels(source)
@@ -178,17 +189,13 @@ class Predictor:
         pixels, regions = self.manifest.preprocess(image), None
         if self.propose is not None:
             scale = np.array([pixels.shape[2] / size[1], pixels.shape[1] / size[0]] * 2, np.float32)
-            regions = self.propose(_as_uint8(image), path) * scale
-        return _Ready(pixels, (size[0], size[1]), path, _as_uint8(image) if keep else None, regions)
+            regions = self.propose(as_uint8(image), path) * scale
+        return Ready(pixels, (size[0], size[1]), path, as_uint8(image) if keep else None, regions)
 
-    def _detect(self, batch: Sequence[_Ready], least: float) -> list[Result]:
+    def _detect(self, batch: Sequence[Ready], least: float) -> list[Result]:
         if not batch:
             return []
-        sizes = np.array([item.pixels.shape[1:] for item in batch], np.int64)
-        padded = pad_batch([item.pixels for item in batch], self.manifest.preprocess.pad_multiple)
-        given = [item.regions for item in batch if item.regions is not None]
-        # Engines of networks that find their own regions need not know of others.
-        found = self.engine.run(padded, sizes, *([pad_boxes(given)] if given else []))
+        found = self.engine.run(*stacked(batch, self.manifest.preprocess.pad_multiple))
         results = []
         for item, boxes, scores, labels, valid in zip(batch, *found, strict=True):
             shown = valid & (scores >= least)
@@ -199,6 +206,20 @@ class Predictor:
                 )
             )
         return results
+
+
+def stacked(batch: Sequence[Ready], multiple: int) -> tuple[Any, ...]:
+    """What an engine is given: images, sizes and, where there are some, regions.
+
+    Args:
+        batch: images of any sizes.
+        multiple: divides the sides of the padded batch.
+    """
+    sizes = np.array([item.pixels.shape[1:] for item in batch], np.int64)
+    padded = pad_batch([item.pixels for item in batch], multiple)
+    given = [item.regions for item in batch if item.regions is not None]
+    # Engines of networks that find their own regions need not know of others.
+    return (padded, sizes, pad_boxes(given)) if given else (padded, sizes)
 
 
 def in_original_pixels(
@@ -236,87 +257,3 @@ def labelled(
         path=path,
         image=image,
     )
-
-
-def pad_batch(
-    images: Sequence[Float32[np.ndarray, "3 _ _"]], multiple: int = 1
-) -> Float32[np.ndarray, "batch 3 height width"]:
-    """Stack images of any sizes, zeros right and below up to a common size that `multiple` divides.
-
-    >>> pad_batch([np.ones((3, 2, 5), np.float32), np.ones((3, 4, 3), np.float32)], multiple=4).shape
-    (2, 3, 4, 8)
-    """
-    tall, wide = (max(image.shape[axis] for image in images) for axis in (1, 2))
-    shape = (len(images), 3, -(-tall // multiple) * multiple, -(-wide // multiple) * multiple)
-    if all(image.shape == shape[1:] for image in images):
-        return np.stack(images)
-    batch = np.zeros(shape, np.float32)
-    for row, image in enumerate(images):
-        batch[row, :, : image.shape[1], : image.shape[2]] = image
-    return batch
-
-
-def pad_boxes(
-    boxes: Sequence[Float32[np.ndarray, "_ 4"]],
-) -> tuple[Float32[np.ndarray, "batch roi 4"], Bool[np.ndarray, "batch roi"]]:
-    """Stack lists of boxes of any lengths, zeros behind the shorter ones; and which boxes are none of those."""
-    longest = max(len(own) for own in boxes)
-    padded = np.zeros((len(boxes), longest, 4), np.float32)
-    valid = np.zeros((len(boxes), longest), np.bool_)
-    for row, own in enumerate(boxes):
-        padded[row, : len(own)] = own
-        valid[row, : len(own)] = True
-    return padded, valid
-
-
-def _listed(images: Any) -> Sequence[Any]:
-    """One image as a list of one; a batch array as its images."""
-    if isinstance(images, str | Path | Image.Image) or getattr(images, "ndim", None) in (2, 3):
-        return [images]
-    try:
-        return list(images)
-    except TypeError:
-        raise InputError(f"cannot detect on a {type(images).__name__}", hint=f"give {_KINDS}") from None
-
-
-def to_pixels(source: Any) -> UInt8[np.ndarray, "height width 3"] | Float32[np.ndarray, "3 height width"]:
-    """The upright RGB image, as bytes or, where floats were given, as floats.
-
-    An `InputError` in the place of an image (a video that ends early) is raised in its turn.
-    """
-    if isinstance(source, InputError):
-        raise source
-    if isinstance(source, str | Path):
-        return read_image(source)
-    if isinstance(source, Image.Image):
-        return _from_pillow(source)
-    if hasattr(source, "detach"):  # a torch tensor, without importing torch; numpy has no bfloat16
-        source = source.detach().cpu()
-        source = source.float() if source.is_floating_point() else source
-    if not hasattr(source, "__array__"):
-        raise InputError(f"cannot detect on a {type(source).__name__}", hint=f"give {_KINDS}")
-    array = np.asarray(source)
-    if array.ndim == 3 and array.size:
-        if array.dtype == np.uint8 and array.shape[2] == 3:
-            return array
-        if array.dtype.kind == "f" and array.shape[0] == 3:
-            low, high = float(array.min()), float(array.max())
-            if low >= -1e-3 and high <= 1 + 1e-3:  # interpolation may overshoot a little; NaN fails too
-                return array.astype(np.float32, copy=False)
-            raise InputError(f"a float image with values from {low:g} to {high:g}", hint="scale it to [0, 1]")
-    raise InputError(f"an array of {array.dtype} and shape {list(array.shape)}", hint=f"give {_KINDS}")
-
-
-def _from_pillow(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
-    try:
-        return to_rgb(ImageOps.exif_transpose(image))
-    except (OSError, SyntaxError) as error:  # opened lazily, and its file is damaged
-        name = getattr(image, "filename", "") or "<PIL image>"
-        raise InputError(f"cannot be decoded ({error})", path=name, hint="restore the file") from error
-
-
-def _as_uint8(image: np.ndarray) -> UInt8[np.ndarray, "height width 3"]:
-    if image.dtype == np.uint8:
-        return image
-    whole: UInt8[np.ndarray, "3 height width"] = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    return whole.transpose(1, 2, 0)

@@ -6,17 +6,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64
 
 from boxwright.compare.record import Run, Speed
 from boxwright.data.records import Dataset
 from boxwright.errors import InputError
-from boxwright.images import read_image
 from boxwright.loading import load
 from boxwright.model import Model
-from boxwright.predict import Engine, pad_batch
+from boxwright.predict import Engine, stacked
 from boxwright.runtime.export import export_onnx
 from boxwright.runtime.onnx import OnnxEngine
 from boxwright.training.journal import BEST
@@ -37,13 +36,13 @@ class Entrant:
         engine: what runs it.
         name: what to say of the engine.
         note: why it is not ONNX Runtime, or "".
-        inputs: preprocessed images with their sizes.
+        inputs: preprocessed images, with their regions where it does not find its own.
     """
 
     engine: Engine
     name: str
     note: str
-    inputs: tuple[tuple[Float32[np.ndarray, "1 3 height width"], Int64[np.ndarray, "1 2"]], ...]
+    inputs: tuple[tuple[Any, ...], ...]
 
 
 def measure(runs: Sequence[Run], images: Dataset, say: Callable[[str], None]) -> dict[str, Speed]:
@@ -97,19 +96,21 @@ def _entrant(folder: Path, paths: Sequence[Path]) -> Entrant:
         # Whatever it is that torch cannot export, or boxes that differ (`ParityError`): the model itself runs.
         note, name = str(error).partition("\n")[0], "torch, CPU"
         engine = model.predictor().engine
+    reader = model.predictor()
     inputs = []
     for path in paths:
-        pixels = model.preprocess(read_image(path))
-        size = np.array([pixels.shape[1:]], np.int64)
-        inputs.append((pad_batch([pixels], model.preprocess.pad_multiple), size))
+        read = reader.read(path)
+        if isinstance(read, InputError):
+            raise read
+        inputs.append(stacked([read], model.preprocess.pad_multiple))
     return Entrant(engine, name, note, tuple(inputs))
 
 
 def _timed(entrant: Entrant) -> Callable[[int], float]:
     def job(number: int) -> float:
-        images, sizes = entrant.inputs[number % len(entrant.inputs)]
+        fed = entrant.inputs[number % len(entrant.inputs)]
         began = time.perf_counter()
-        entrant.engine.run(images, sizes)
+        entrant.engine.run(*fed)
         return time.perf_counter() - began
 
     return job

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from boxwright.data.prepare import Prepared
-from boxwright.predict import pad_batch, pad_boxes
+from boxwright.inputs import pad_batch, pad_boxes
 from boxwright.types import Batch, Targets, given
 
 

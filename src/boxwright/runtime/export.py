@@ -172,7 +172,7 @@ def _narrow(proto: Any) -> None:
 
 
 def _decoded(images: Sequence[Any]) -> Iterator[np.ndarray]:
-    from boxwright.predict import to_pixels
+    from boxwright.inputs import to_pixels
 
     for image in images:
         yield to_pixels(image)

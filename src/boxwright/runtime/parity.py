@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from boxwright.predict import Engine, pad_batch
+from boxwright.inputs import pad_batch
+from boxwright.predict import Engine
 
 Image = Float32[np.ndarray, "3 _ _"]
 Reference = Callable[[np.ndarray, np.ndarray], "list[Candidates]"]
