@@ -124,7 +124,12 @@ def test_tables_and_page_hold_the_runs(done: tuple[Order, list[str]]) -> None:
     todo, _ = done
     speeds = {"well": record.Speed(12.5, 12.0, 13.0, "ONNX Runtime, CPU", "")}
     record.write(todo.out / record.SPEED, speeds)
-    found = summary.compare(record.gather(todo.out), record.read_speeds(todo.out), data="toys", voc=True)
+    found = summary.compare(
+        record.gather(todo.out),
+        record.read_by_label(todo.out / record.SPEED, record.Speed),
+        data="toys",
+        voc=True,
+    )
     assert found.metrics == ("AP50", "AP", "VOC AP50")
     assert found.held == (
         "Held the same: images (4 to train, 2 to choose, 2 to test); seed 0; starting weights (none); "

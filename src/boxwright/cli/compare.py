@@ -19,6 +19,10 @@ def command(
         Literal["focal", "fpn", "ssd", "depth"] | None,
         typer.Option(help="An experiment of a paper, on its own recipe or on the one that --models names."),
     ] = None,
+    lineage: Annotated[
+        bool,
+        typer.Option("--lineage", help="From sliding windows to RetinaNet on one backbone; OUT/lineage.md."),
+    ] = False,
     seeds: Annotated[int, typer.Option(help="Runs of each variant, with seeds 0, 1, ...", min=1)] = 3,
     epochs: Annotated[int | None, typer.Option(help="Passes over the images, for all.", min=1)] = None,
     freeze: Annotated[
@@ -55,8 +59,11 @@ def command(
     --seeds 1 --epochs 20 --out runs/lr`
 
     `boxwright compare data/cells --ablation focal --out runs/focal`
+
+    `boxwright compare data/cells --lineage --seeds 1 --epochs 24 --out runs/lineage`
     """
-    from boxwright.compare import page, record, speed, summary, table
+    from boxwright.compare import lineage as history
+    from boxwright.compare import lineage_page, page, record, speed, summary, table
     from boxwright.compare.run import Order, execute, prepare
     from boxwright.compare.variants import ABLATIONS, chosen
     from boxwright.data import open_dataset, splits
@@ -68,7 +75,7 @@ def command(
         common = list(change or [])
         common += [f"train.epochs={epochs}"] if epochs is not None else []
         common += [f"train.freeze={freeze}"] if freeze is not None else []
-        variants = chosen(models or [], ablation, common)
+        variants = chosen(models or [], ablation, common, history.VARIANTS if lineage else ())
         # One split for all seeds: what is held out must not vary with them.
         train_images, val_images = open_splits(data, val_split, "error", 0)
         test = open_dataset(data, "test") if "test" in splits(data) else val_images
@@ -76,20 +83,25 @@ def command(
         try:
             failed = execute(order, prepare(order), typer.echo)
             record.write(out / record.SPEED, speed.measure(record.gather(out), test, typer.echo))
+            if lineage:
+                record.write(out / history.FILE, history.measure(record.gather(out), test, typer.echo))
         except KeyboardInterrupt as stopped:
             typer.echo(f"{str(stopped) or 'stopped'}; go on with:\n  {same_command()}")
             raise typer.Exit(3) from None
 
     found = summary.compare(
         record.gather(out),
-        record.read_speeds(out),
+        record.read_by_label(out / record.SPEED, record.Speed),
         data=data.resolve().name,
-        question=ABLATIONS[ablation].question if ablation is not None else "",
+        question=ABLATIONS[ablation].question if ablation else history.QUESTION if lineage else "",
         voc=metric == "voc",
     )
     table.save(found, out)
     typer.echo(table.plain(found))
     typer.echo(f"look at {page.save(found, out)}")
+    if lineage:
+        parts = record.read_by_label(out / history.FILE, history.Split)
+        typer.echo(f"look at {lineage_page.save(found, parts, out)}")
     if failed:
         raise typer.Exit(1)
 

@@ -18,7 +18,7 @@ _LIGHT = ("#0a64ad", "#d65108", "#009e73", "#c23a98", "#7a5cc4", "#a07800", "#1f
 _DARK = ("#6cb4f5", "#ff8a4c", "#2fc79b", "#ea7cc8", "#b39df0", "#e0b83a", "#5fcfe6", "#c99a90", "#9ba1ab")
 
 
-def _colours() -> str:
+def colours() -> str:
     """Rules for the variants' colours: the class sets `color`, and marks, lines and names take it."""
     light, dark = (
         "".join(f".s{k}{{color:{colour}}}" for k, colour in enumerate(palette))
@@ -27,13 +27,15 @@ def _colours() -> str:
     return f"{light}@media (prefers-color-scheme:dark){{{dark}}}"
 
 
-STYLE = (
-    CSS
-    + _colours()
-    + """.dot{fill:currentColor}.error{stroke:currentColor;stroke-width:1.4;fill:none;stroke-opacity:.65}
+DOTS = """.dot{fill:currentColor}.error{stroke:currentColor;stroke-width:1.4;fill:none;stroke-opacity:.65}
 .curve{stroke:currentColor;stroke-width:1.6;fill:none;stroke-opacity:.8}
 .plot text.name{fill:currentColor;font-weight:600}
-td i.s{display:inline-block;width:10px;height:10px;border-radius:5px;background:currentColor;margin-right:7px}
+"""
+STYLE = (
+    CSS
+    + colours()
+    + DOTS
+    + """td i.s{display:inline-block;width:10px;height:10px;border-radius:5px;background:currentColor;margin-right:7px}
 td.what{min-width:240px;overflow-wrap:anywhere}td.what .soft{font-size:12px;padding-left:17px}
 main a{color:var(--accent)}
 """

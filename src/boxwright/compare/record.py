@@ -7,12 +7,14 @@ import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from boxwright.errors import InputError
 from boxwright.evaluate.plain import from_plain, to_plain
 from boxwright.files import write_text
 from boxwright.training.record import read_metrics
+
+Record = TypeVar("Record")
 
 VARIANT, RESULT, FAILED, SPEED = "variant.json", "result.json", "failed.json", "speed.json"
 
@@ -111,10 +113,9 @@ def read_started(path: Path) -> Started:
     return from_plain(Started, _read(path))
 
 
-def read_speeds(out: Path) -> dict[str, Speed]:
-    """Speeds by label, where they were taken."""
-    path = out / SPEED
-    return {label: from_plain(Speed, one) for label, one in _read(path).items()} if path.exists() else {}
+def read_by_label(path: Path, kind: type[Record]) -> dict[str, Record]:
+    """Records by label, where they were taken."""
+    return {label: from_plain(kind, one) for label, one in _read(path).items()} if path.exists() else {}
 
 
 def gather(out: Path) -> list[Run]:

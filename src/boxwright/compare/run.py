@@ -93,7 +93,7 @@ def execute(order: Order, begun: Sequence[Started], say: Say) -> int:
         if (out / RESULT).exists():
             say(f"{name}: is done")
             continue
-        say(f"{name}: {'goes on' if (out / LAST).exists() else 'begins'} in {out}")
+        say(f"{name}: {'goes on' if _begun(out) else 'begins'} in {out}")
         write(out / VARIANT, started)
         (out / FAILED).unlink(missing_ok=True)
         try:
@@ -122,7 +122,7 @@ def figures(report: Report) -> dict[str, float]:
 
 def _one(order: Order, variant: Variant, seed: int, out: Path, say: Say) -> tuple[Report, float, int]:
     chosen = settings(variant, seed)
-    resume = (out / LAST).exists()
+    resume = _begun(out)
     torch.manual_seed(seed)
     model = begin(
         variant.recipe,
@@ -148,6 +148,11 @@ def _one(order: Order, variant: Variant, seed: int, out: Path, say: Say) -> tupl
     report = evaluate_model(result.model, order.test, policy=chosen.train.bad_images, facts=described)
     report.save(out / "test")
     return report, result.seconds, result.iterations
+
+
+def _begun(out: Path) -> bool:
+    """Whether there is something to go on from, in the run's folder or in that of a stage."""
+    return any(out.rglob(LAST))
 
 
 def _cost(variant: Variant, classes: int) -> tuple[Cost, Preprocess]:

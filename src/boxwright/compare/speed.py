@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from boxwright.predict import Engine, stacked
 from boxwright.runtime.export import export_onnx
 from boxwright.runtime.onnx import OnnxEngine
 from boxwright.training.journal import BEST
+
+Time = TypeVar("Time", float, tuple[float, float, float])
+"""Seconds, in all or by parts."""
 
 IMAGES = 8
 WARM_UP = 2
@@ -69,9 +72,9 @@ def measure(runs: Sequence[Run], images: Dataset, say: Callable[[str], None]) ->
     return {label: _speed(entrants[label], taken) for label, taken in times.items()}
 
 
-def in_turns(jobs: Mapping[str, Callable[[int], float]]) -> dict[str, list[float]]:
-    """Seconds that each job takes, round by round; each job is given the round's number and says its time."""
-    times: dict[str, list[float]] = {label: [] for label in jobs}
+def in_turns(jobs: Mapping[str, Callable[[int], Time]]) -> dict[str, list[Time]]:
+    """What each job takes, round by round; each job is given the round's number and says its time."""
+    times: dict[str, list[Time]] = {label: [] for label in jobs}
     began = time.monotonic()
     for number in range(WARM_UP + MOST):
         if number >= WARM_UP + LEAST and time.monotonic() - began > SECONDS:

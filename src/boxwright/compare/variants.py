@@ -182,13 +182,16 @@ def parse(texts: Sequence[str]) -> tuple[Variant, ...]:
     return variants
 
 
-def chosen(models: Sequence[str], ablation: str | None, common: Sequence[str]) -> tuple[Variant, ...]:
+def chosen(
+    models: Sequence[str], ablation: str | None, common: Sequence[str], given: Sequence[Variant] = ()
+) -> tuple[Variant, ...]:
     """All that is to be compared.
 
     Args:
         models: what `parse` takes; with an ablation at most one, on which it stands.
         ablation: a name in `ABLATIONS`, or None.
         common: changes of all variants, which a variant's own changes overrule.
+        given: variants that are compared in any case, before those that are named.
 
     Raises:
         InputError: nothing to compare, names that are unknown, settings that a recipe has not.
@@ -196,6 +199,7 @@ def chosen(models: Sequence[str], ablation: str | None, common: Sequence[str]) -
     named = parse(models)
     if ablation is not None:
         named = _ablated(ablation, named)
+    named = (*given, *named)
     if not named:
         raise InputError("nothing to compare", hint="name recipes by --models a,b or choose an --ablation")
     variants = tuple(replace(one, changes=(*common, *one.changes)) for one in named)

@@ -1,12 +1,17 @@
 """The style sheet of the report: light and dark by the reader's preference, and fit for paper."""
 
-CSS = """
+INK = """
 :root{color-scheme:light dark;--page:#f6f6f3;--card:#fff;--ink:#17191c;--soft:#5d636c;--line:#e2e2dc;
 --accent:#0a64ad;--right:#1e78c8;--wrong:#d65108;--found:#009e73;--lost:#c23a98;--track:#ebebe6;--on:#fff}
 @media (prefers-color-scheme:dark){:root{--page:#121417;--card:#1a1d21;--ink:#e9eaec;--soft:#9ba1ab;
 --line:#2d3138;--accent:#6cb4f5;--right:#58a6ee;--wrong:#ff8a4c;--found:#2fc79b;--lost:#ea7cc8;
 --track:#2a2e34;--on:#0e1013}}
-*{box-sizing:border-box}
+"""
+"""The colours by name, light and dark."""
+
+CSS = (
+    INK
+    + """*{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
 sans-serif;font-variant-numeric:tabular-nums}
 main,header,nav{max-width:1160px;margin:0 auto;padding:0 24px}
@@ -111,3 +116,4 @@ table{font-size:10px}th{font-size:9.5px}th,td{padding:3px 5px}.bar{width:44px}.s
 .curves{grid-template-columns:repeat(8,1fr);gap:8px}.curves.few{grid-template-columns:repeat(4,1fr)}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
+)
