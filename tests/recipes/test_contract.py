@@ -32,6 +32,7 @@ PRIORS = {
     "retinanet-mobilenet-v3-large-fpn": 9 * (40**2 + 20**2 + 10**2 + 5**2 + 3**2),
     "retinanet-efficientnet-lite0-fpn": 9 * (40**2 + 20**2 + 10**2 + 5**2 + 3**2),
     "faster-rcnn-vgg16": 9 * 37**2,  # on a square of 600 pixels
+    "faster-rcnn-vgg16-alternating": 9 * 37**2,
     "faster-rcnn-resnet50-c4": 15 * 50**2,
     **dict.fromkeys(
         ("faster-rcnn-resnet50-fpn", "faster-rcnn-resnet50-fpn-v2"),
@@ -39,7 +40,10 @@ PRIORS = {
     ),
     "faster-rcnn-mobilenet-v3-large-fpn": 15 * (25**2 + 25**2 + 13**2),
     "faster-rcnn-mobilenet-v3-large-320-fpn": 15 * (10**2 + 10**2 + 5**2),
-    "faster-rcnn-efficientnet-lite0-fpn": 6 * (40**2 + 20**2 + 10**2 + 5**2),
+    **dict.fromkeys(
+        ("faster-rcnn-efficientnet-lite0-fpn", "faster-rcnn-efficientnet-lite0-fpn-alternating"),
+        6 * (40**2 + 20**2 + 10**2 + 5**2),
+    ),
 }
 # The others differ by norms, by one extra layer or by their backbone; their forwards alone take seconds.
 QUICK = [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from boxwright.compare.lineage import QUESTION, Split
 from boxwright.compare.page import DOTS, colours
-from boxwright.compare.plots import COLOURS, HEIGHT, WIDTH, Dot, scatter
+from boxwright.compare.plots import ABOVE, BELOW, COLOURS, HEIGHT, WIDTH, Dot, scatter
 from boxwright.compare.record import Run
 from boxwright.compare.summary import Comparison, Row, mean
 from boxwright.compare.table import with_spread
@@ -191,6 +191,6 @@ def picture(comparison: Comparison, splits: Mapping[str, Split]) -> str:
     for place, (panel, title) in enumerate(panels):
         left = place * (WIDTH + 90) + 20
         body += f'<text class="title" x="{left}" y="24">{title}</text>'
-        body += panel.replace("<svg ", f'<svg x="{left}" y="40" ', 1)
-    drawn = svg(2 * (WIDTH + 90), HEIGHT + 110, body, "Accuracy against seconds an image", "lineage")
+        body += panel.replace("<svg ", f'<svg x="{left}" y="34" height="{ABOVE + HEIGHT + BELOW:g}" ', 1)
+    drawn = svg(2 * (WIDTH + 90), ABOVE + HEIGHT + BELOW + 44, body, "Accuracy against seconds an image", "lineage")
     return drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)

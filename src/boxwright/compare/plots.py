@@ -12,7 +12,7 @@ from boxwright.evaluate.plots import svg
 WIDTH, HEIGHT = 460.0, 280.0
 LEFT, ABOVE, RIGHT, BELOW = 44.0, 12.0, 14.0, 44.0
 COLOURS = 10
-LETTER, LINE = 6.7, 13.0
+LETTER, LINE = 7.2, 13.0
 """Width and height of the plots' text, in pixels."""
 WIDE = 8.0
 """From this ratio of the largest to the smallest on, an axis is logarithmic."""

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from boxwright.backbones.layers import Norm
+from boxwright.errors import InputError
 from boxwright.regions.pool import crop_warp, multilevel_roi_align, roi_pool
 from boxwright.types import Predictions, Priors
 
@@ -167,11 +168,20 @@ class TwoLayers(nn.Module):
         inputs: numbers in a region's small map.
         width: of both layers.
         dropout: after each; .5 in VGG.
+        ranks: of fc6 and of fc7, each of which is two layers then (section 3.1); () or a rank of 0: one layer.
+
+    Raises:
+        InputError: ranks that such layers cannot have.
     """
 
-    def __init__(self, inputs: int, width: int = 1024, dropout: float = 0.0) -> None:
+    def __init__(
+        self, inputs: int, width: int = 1024, dropout: float = 0.0, ranks: tuple[int, ...] = ()
+    ) -> None:
         super().__init__()
-        self.fc6, self.fc7 = nn.Linear(inputs, width), nn.Linear(width, width)
+        if len(ranks) not in (0, 2):
+            raise InputError(f"{len(ranks)} ranks for fc6 and fc7", hint="give two, such as 1024,256")
+        six, seven = ranks or (0, 0)
+        self.fc6, self.fc7 = _linear("fc6", inputs, width, six), _linear("fc7", width, width, seven)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, maps: Float[Tensor, "roi channel height width"]) -> Float[Tensor, "roi feature"]:
@@ -180,6 +190,18 @@ class TwoLayers(nn.Module):
         for layer in (self.fc6, self.fc7):
             x = self.dropout(F.relu(layer(x), inplace=True))
         return x
+
+
+def _linear(name: str, inputs: int, outputs: int, rank: int) -> nn.Module:
+    """One layer, or two without anything between them that are one of a lower rank: Girshick 2015, section 3.1."""
+    if not 0 <= rank <= min(inputs, outputs):
+        raise InputError(
+            f"{name} of {inputs} x {outputs} numbers cannot have rank {rank}",
+            hint=f"choose one of 1 to {min(inputs, outputs)}, or 0 to leave it whole",
+        )
+    if not rank:
+        return nn.Linear(inputs, outputs)
+    return nn.Sequential(nn.Linear(inputs, rank, bias=False), nn.Linear(rank, outputs))
 
 
 class Convolutions(nn.Module):

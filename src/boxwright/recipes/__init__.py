@@ -41,12 +41,14 @@ RECIPES: dict[str, Recipe] = {
     "fast-rcnn-resnet50-fpn": fast_rcnn.FAST_RCNN_RESNET50_FPN,
     "fast-rcnn-efficientnet-lite0": fast_rcnn.FAST_RCNN_EFFICIENTNET_LITE0,
     "faster-rcnn-vgg16": faster_rcnn.FASTER_RCNN_VGG16,
+    "faster-rcnn-vgg16-alternating": faster_rcnn.FASTER_RCNN_VGG16_ALTERNATING,
     "faster-rcnn-resnet50-c4": faster_rcnn.FASTER_RCNN_RESNET50_C4,
     "faster-rcnn-resnet50-fpn": faster_rcnn.FASTER_RCNN_RESNET50_FPN,
     "faster-rcnn-resnet50-fpn-v2": faster_rcnn.FASTER_RCNN_RESNET50_FPN_V2,
     "faster-rcnn-mobilenet-v3-large-fpn": faster_rcnn.FASTER_RCNN_MOBILENET_V3_LARGE_FPN,
     "faster-rcnn-mobilenet-v3-large-320-fpn": faster_rcnn.FASTER_RCNN_MOBILENET_V3_LARGE_320_FPN,
     "faster-rcnn-efficientnet-lite0-fpn": faster_rcnn.FASTER_RCNN_EFFICIENTNET_LITE0,
+    "faster-rcnn-efficientnet-lite0-fpn-alternating": faster_rcnn.FASTER_RCNN_EFFICIENTNET_LITE0_ALTERNATING,
     **classifier.recipes(),
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from boxwright.assign import IoUAssigner
 from boxwright.boxes import DeltaCoder
@@ -117,6 +118,13 @@ def faster_rcnn(stand: regions.Build) -> Callable[[int, FasterRCNN], Parts]:
     return build
 
 
+def _alternate(*given: Any, **named: Any) -> Any:
+    # Not at import: the steps import the loop, which imports the recipes.
+    from boxwright.training.alternating import train_alternating
+
+    return train_alternating(*given, **named)
+
+
 _PAPER = "Ren et al., Faster R-CNN, NIPS 2015"
 _PYRAMID = f"{_PAPER}; Lin et al., Feature Pyramid Networks, CVPR 2017"
 _FLIPS = Augment(flip_horizontal=0.5)
@@ -211,6 +219,13 @@ FASTER_RCNN_VGG16 = Recipe(
     replace(_SGD, batch=1, lr=1e-3, weight_decay=5e-4, freeze_norms=False),
     regions.FROM_VGG16,
 )
+# Section 3.2: the same networks, trained by turns.
+FASTER_RCNN_VGG16_ALTERNATING = replace(
+    FASTER_RCNN_VGG16,
+    name="faster-rcnn-vgg16-alternating",
+    summary="The same, trained in the paper's four steps: proposals, regions, and both again",
+    train_by=_alternate,
+)
 FASTER_RCNN_EFFICIENTNET_LITE0 = Recipe(
     "faster-rcnn-efficientnet-lite0-fpn",
     "Faster R-CNN at 320 px on EfficientNet-Lite0: small and quick on a CPU",
@@ -230,4 +245,10 @@ FASTER_RCNN_EFFICIENTNET_LITE0 = Recipe(
     AUGMENT_LIGHT,
     SMALL_ADAMW,
     regions.FROM_LITE0,
+)
+FASTER_RCNN_EFFICIENTNET_LITE0_ALTERNATING = replace(
+    FASTER_RCNN_EFFICIENTNET_LITE0,
+    name="faster-rcnn-efficientnet-lite0-fpn-alternating",
+    summary="The same, trained in four steps: proposals, regions, and both again",
+    train_by=_alternate,
 )

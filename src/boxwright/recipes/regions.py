@@ -21,6 +21,7 @@ from boxwright.backbones.vgg import VGG
 from boxwright.boxes import DeltaCoder
 from boxwright.decode import Decoder
 from boxwright.detectors import Backbone, Neck
+from boxwright.errors import InputError
 from boxwright.heads.region import Convolutions, LastStage, LevelPool, RegionHead, TwoLayers
 from boxwright.losses import SmoothL1, softmax_cross_entropy
 from boxwright.necks.fpn import FPN
@@ -55,6 +56,7 @@ class RegionSettings:
         body: what judges a region: fc6 and fc7, or four convolutions and one layer.
         width: features of a region.
         dropout: after each of the layers.
+        svd: ranks of fc6 and fc7 in a compressed detector (`boxwright compress`); () in one that is trained.
         regions_sampled: regions of an image that are learnt from.
         objects: the greatest part of objects among those.
         background: least IoU with an object that makes a region background (.1 in the papers; 0 later).
@@ -76,6 +78,7 @@ class RegionSettings:
     body: Literal["layers", "convolutions"] = "layers"
     width: int = 1024
     dropout: float = 0.0
+    svd: tuple[int, ...] = ()
     regions_sampled: int = 512
     objects: float = 0.25
     background: float = 0.0
@@ -157,12 +160,13 @@ Build = Callable[[RegionSettings], Stand]
 def vgg16(settings: RegionSettings) -> Stand:
     """Section 2.1: thirteen convolutions see the image, fc6 and fc7 judge a region."""
     trunk = VGG(16, ("conv5",))
-    body = TwoLayers(trunk.specs[-1].channels * settings.side**2, settings.width, settings.dropout)
+    body = _layers(settings, trunk.specs[-1].channels)
     return Stand(trunk, Identity(trunk.specs), body, settings.width, settings.preprocess())
 
 
 def resnet50_c4(settings: RegionSettings) -> Stand:
     """He et al. 2016, appendix A: conv1 to conv4 see the image, conv5 judges a region."""
+    _refuse_svd(settings)
     norm = batch_norm(settings.norm_eps)
     trunk = ResNet("resnet50", ("stage3",), norm=norm, v1=settings.stride_first)
     whole = ResNet("resnet50", ("stage4",), norm=norm, v1=settings.stride_first)
@@ -194,10 +198,21 @@ def _pyramid(settings: RegionSettings, trunk: Backbone, preprocess: Preprocess) 
     normed = settings.separable or settings.body == "convolutions"
     norm = batch_norm() if normed else None
     neck = FPN(trunk.specs, settings.channels, "pool", settings.separable, norm)
-    body: nn.Module = TwoLayers(settings.channels * settings.side**2, settings.width, settings.dropout)
-    if settings.body == "convolutions":
-        body = Convolutions(settings.channels, settings.side, batch_norm(), width=settings.width)
+    if settings.body == "layers":
+        return Stand(trunk, neck, _layers(settings, settings.channels), settings.width, preprocess)
+    _refuse_svd(settings)
+    body = Convolutions(settings.channels, settings.side, batch_norm(), width=settings.width)
     return Stand(trunk, neck, body, settings.width, preprocess)
+
+
+def _layers(settings: RegionSettings, channels: int) -> TwoLayers:
+    """Girshick 2015, sections 2.1 and 3.1."""
+    return TwoLayers(channels * settings.side**2, settings.width, settings.dropout, settings.svd)
+
+
+def _refuse_svd(settings: RegionSettings) -> None:
+    if settings.svd:
+        raise InputError("model.svd is of fc6 and fc7, which this network has not", hint="leave it out")
 
 
 FROM_VGG16 = Pretrained(vgg_weights.load_regions, lambda: None, vgg_weights.ORIGIN, "vgg16")

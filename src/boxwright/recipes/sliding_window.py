@@ -2,7 +2,8 @@
 
 The oldest detector of the lineage, with a convolutional network for a classifier: windows of fixed shapes at steps of a
 part of their side, each cut out, warped and classified by itself, then suppression by class. Boxes are not moved: what
-is found lies where a window lies.
+is found lies where a window lies. With `shared` the network is turned fully convolutional for detection (Sermanet et
+al. 2014, OverFeat, section 3.3): the windows of one shape are parts of one map.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass, replace
 from boxwright.boxes import DeltaCoder
 from boxwright.data.augment import AUGMENT_LIGHT, Augment
 from boxwright.decode import Decoder
+from boxwright.heads.region import RegionHead
+from boxwright.heads.windows import WindowHead
 from boxwright.recipes import rcnn
 from boxwright.recipes.rcnn import CropSettings, Trunk, crop_net
 from boxwright.recipes.recipe import SMALL_ADAMW, Parts, Recipe
@@ -29,6 +32,9 @@ class SlidingWindow(CropSettings):
         ratios: heights by widths.
         stride: from one window to the next, as a part of its side.
         floor: lowest score of a detection.
+        shared: score windows of one shape from one pass of the trunk. They then lie whole cells of its map apart, as
+            near to `stride` as that allows. The weights are the same, and training is; the scores are equal but
+            for padding (`boxwright.heads.windows`).
     """
 
     context: int = 0
@@ -36,10 +42,11 @@ class SlidingWindow(CropSettings):
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     stride: float = 0.25
     floor: float = 0.05
+    shared: bool = False
 
-    def source(self) -> Windows:
-        """Every window that fits into the image."""
-        return Windows(self.sides, self.ratios, self.stride)
+    def source(self, cell: float = 0.0) -> Windows:
+        """Every window that fits into the image; those of a shape lie whole cells apart if there are cells."""
+        return Windows(self.sides, self.ratios, self.stride, cell)
 
     def decoder(self) -> Decoder:
         """The best 1000 windows of a class, suppressed."""
@@ -53,7 +60,13 @@ def sliding_window(trunk: Trunk) -> Callable[[int, SlidingWindow], Parts]:
 
     def build(classes: int, settings: SlidingWindow) -> Parts:
         net, preprocess = crop_net(classes, settings, trunk, background=True, moves=False)
-        return Parts(net, settings.objective(), settings.decoder(), preprocess, settings.source())
+        source, alone = settings.source(), net.regions
+        if settings.shared:
+            assert isinstance(alone, RegionHead)
+            width = alone.scores.in_features
+            head = WindowHead(alone.pool, alone.body, width, classes, moves=False, chunk=settings.chunk)
+            source, net.regions = settings.source(head.cell), head
+        return Parts(net, settings.objective(), settings.decoder(), preprocess, source)
 
     return build
 

@@ -66,17 +66,25 @@ class Windows:
         sides: square roots of the windows' areas, as parts of the image's longer side.
         ratios: heights by widths.
         stride: from one window to the next, as a part of its side.
+        cell: from one cell of a network's map to the next, as a part of a window's side, where windows are to lie
+            whole cells apart: as near to `stride` as cells allow, and not under one; 0 lets them lie anywhere.
     """
 
     sides: tuple[float, ...] = (0.12, 0.2, 0.35, 0.6, 0.9)
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     stride: float = 0.25
+    cell: float = 0.0
 
     def __call__(self, image: RGB8, *, threads: int | None = 1) -> Float32[np.ndarray, "roi 4"]:
-        """Xyxy in pixels of `image`; those that fit into it, evenly placed from edge to edge.
+        """Xyxy in pixels of `image`; those that fit into it, shape by shape, row by row.
+
+        They are evenly placed from edge to edge. Whole cells apart they end where they end, with as much left over
+        before the first as behind the last: less than half a step, so no place is farther from a window than that.
 
         >>> Windows((0.5,), (1.0,), 1.0)(np.zeros((4, 8, 3), np.uint8)).tolist()
         [[0.0, 0.0, 4.0, 4.0], [4.0, 0.0, 8.0, 4.0]]
+        >>> Windows((0.5,), (1.0,), 0.3, cell=0.375)(np.zeros((4, 8, 3), np.uint8))[:, 0].tolist()
+        [0.5, 2.0, 3.5]
         """
         height, width = image.shape[:2]
         laid = [np.zeros((0, 4))]
@@ -94,8 +102,12 @@ class Windows:
         return len(self(np.zeros((height, width, 3), np.uint8)))
 
     def _places(self, length: float, side: float) -> np.ndarray:
-        count = math.ceil((length - side) / (self.stride * side) - 1e-9) + 1
-        return np.linspace(0, length - side, count)
+        room = length - side
+        if not self.cell:
+            return np.linspace(0, room, math.ceil(room / (self.stride * side) - 1e-9) + 1)
+        step = max(1, round(self.stride / self.cell)) * self.cell * side
+        steps = math.floor(room / step + 1e-9)
+        return (room - steps * step) / 2 + step * np.arange(steps + 1)
 
 
 RegionSource = SelectiveSearch | Windows
