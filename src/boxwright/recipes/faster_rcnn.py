@@ -236,8 +236,11 @@ FASTER_RCNN_EFFICIENTNET_LITE0 = Recipe(
         channels=96,
         separable=True,
         sides=((24.0, 34.0), (48.0, 68.0), (96.0, 136.0), (192.0, 272.0)),
-        candidates=(600, 300),
-        proposals=(600, 200),
+        # Of crowded pictures 200 boxes at IoU .7 leave small objects out: on blood cells' val, recall of the
+        # smallest class .59 with those, .96 with these.
+        candidates=(1000, 1000),
+        proposals=(1000, 300),
+        proposal_iou=0.6,
         width=256,
         regions_sampled=128,
     ),
