@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-CASES = {"retinanet-resnet50-fpn": (480, 2), "ssd300-vgg16": (300, 4)}
+CASES = {"retinanet-resnet50-fpn": (480, 2), "ssd300-vgg16": (300, 4), "faster-rcnn-resnet50-fpn": (480, 2)}
 """Recipe -> (side of the input, images a step)."""
 CLASSES, OBJECTS = 20, 4
 LR = 1e-4
@@ -39,11 +39,11 @@ def ours(name: str, amp: str) -> Callable[[], None]:
     from boxwright.training import optim
     from boxwright.training.memory import keep_freed_memory
     from boxwright.training.precision import Precision
-    from boxwright.types import Targets
+    from boxwright.types import Batch, Targets
 
     side, batch = CASES[name]
     keep_freed_memory()
-    settings = {"size": side, "longest": 0} if name.startswith("retinanet") else {}
+    settings = {} if name.startswith("ssd") else {"size": side, "longest": 0}
     model = create(name, classes=[str(i) for i in range(CLASSES)], weights=None, settings=settings)
     net = model.net.to(memory_format=torch.channels_last).train()
     optimiser = torch.optim.SGD(net.parameters(), lr=LR, momentum=0.9, fused=True)
@@ -59,9 +59,11 @@ def ours(name: str, amp: str) -> Callable[[], None]:
         ~present,
     )
 
+    learnt = Batch(images, sizes, targets, paths=("",) * batch)
+
     def step() -> None:
         with precision.autocast():
-            out = net(images, sizes)
+            out = net.taught(learnt)
         model.objective(out, targets).total.backward()
         optim.clip_gradients(optimiser, 10.0)
         optimiser.step()
@@ -76,12 +78,13 @@ def theirs(name: str) -> Callable[[], None]:
     from torchvision.models import detection
 
     side, batch = CASES[name]
-    background = name.startswith("ssd")
+    background = not name.startswith("retinanet")
     build = {
         "retinanet-resnet50-fpn": detection.retinanet_resnet50_fpn,
         "ssd300-vgg16": detection.ssd300_vgg16,
+        "faster-rcnn-resnet50-fpn": detection.fasterrcnn_resnet50_fpn,
     }
-    sizes = {} if background else {"min_size": side, "max_size": side}
+    sizes = {} if name.startswith("ssd") else {"min_size": side, "max_size": side}
     net = build[name](weights=None, weights_backbone=None, num_classes=CLASSES + background, **sizes).train()
     optimiser = torch.optim.SGD(net.parameters(), lr=LR, momentum=0.9)
     images = [torch.rand(3, side, side) for _ in range(batch)]
