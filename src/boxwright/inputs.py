@@ -89,10 +89,15 @@ def pad_batch(
 
 
 def pad_boxes(
-    boxes: Sequence[Float32[np.ndarray, "_ 4"]],
+    boxes: Sequence[Float32[np.ndarray, "_ 4"]], least: int = 0
 ) -> tuple[Float32[np.ndarray, "batch roi 4"], Bool[np.ndarray, "batch roi"]]:
-    """Stack lists of boxes of any lengths, zeros behind the shorter ones; and which boxes are none of those."""
-    longest = max(len(own) for own in boxes)
+    """Stack lists of boxes of any lengths, zeros behind the shorter ones; and which boxes are none of those.
+
+    Args:
+        boxes: the lists.
+        least: rows there are in any case, so that what ranks boxes has some.
+    """
+    longest = max(least, *(len(own) for own in boxes))
     padded = np.zeros((len(boxes), longest, 4), np.float32)
     valid = np.zeros((len(boxes), longest), np.bool_)
     for row, own in enumerate(boxes):

@@ -235,6 +235,40 @@ def rebuild(file: ModelFile, path: Path) -> Model:
     return Model(parts, manifest)
 
 
+def with_settings(model: Model, changes: Mapping[str, Any]) -> Model:
+    """The same weights under other settings of their recipe, as far as these leave every tensor its shape.
+
+    A trained sliding-window detector can so be run fully convolutionally, or any detector with other thresholds:
+    `with_settings(bw.load("best.safetensors"), {"shared": True}).save("shared.safetensors")`.
+
+    Args:
+        model: is not changed, and shares no tensor with the result.
+        changes: settings of the recipe, by field.
+
+    Returns:
+        On the device and in the mode of `model`. Its classes, thresholds and notes stay; so do its preprocessing
+        and its regions' source, unless these changes concern them.
+
+    Raises:
+        InputError: unknown settings, or such as need other weights.
+    """
+    old = model.manifest
+    before = changed_settings(find(old.recipe).settings, old.settings)
+    settings = changed_settings(before, changes)
+    with torch.device("meta"):
+        bare = assemble(old.recipe, old.classes, before, old.ids).manifest
+    new = assemble(old.recipe, old.classes, settings, old.ids)
+    copy_strictly(new.net, model.net.state_dict(), f"{old.recipe} with {dict(changes)}")
+    new.net.to(next(model.net.parameters()).device).train(model.net.training)
+    manifest = replace(
+        old,
+        settings=asdict(settings),
+        preprocess=old.preprocess if new.preprocess == bare.preprocess else new.preprocess,
+        regions=old.regions if new.manifest.regions == bare.regions else new.manifest.regions,
+    )
+    return Model(Parts(new.net, new.objective, new.decoder, manifest.preprocess), manifest)
+
+
 def changed_settings(settings: Any, changes: Mapping[str, Any]) -> Any:
     """A settings record with JSON values put in; an unknown key fails with its neighbours."""
     known = {field.name for field in fields(settings)}

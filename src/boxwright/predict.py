@@ -219,7 +219,7 @@ def stacked(batch: Sequence[Ready], multiple: int) -> tuple[Any, ...]:
     padded = pad_batch([item.pixels for item in batch], multiple)
     given = [item.regions for item in batch if item.regions is not None]
     # Engines of networks that find their own regions need not know of others.
-    return (padded, sizes, pad_boxes(given)) if given else (padded, sizes)
+    return (padded, sizes, pad_boxes(given, least=1)) if given else (padded, sizes)
 
 
 def in_original_pixels(

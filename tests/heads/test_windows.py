@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -29,7 +31,7 @@ class Trunk(nn.Module):
         same = padding == "same"
         self.layers = nn.ModuleList(
             SameConv2d(a, b, 3, 2) if same else nn.Conv2d(a, b, 3, 2, int(padding))
-            for a, b in zip(channels, channels[1:], strict=False)
+            for a, b in pairwise(channels)
         )
         self.specs = (FeatureSpec(6, (Step(3, 2, "same" if same else int(padding)),) * depth),)
         self.seen: list[tuple[int, ...]] = []
@@ -69,8 +71,12 @@ def heads(trunk: Trunk, side: int, context: int = 0, edge: int = 0) -> tuple[Reg
     return one.eval(), shared.eval()
 
 
-def laid(cell: float, *sizes: tuple[int, int], sides: tuple[float, ...] = (0.3, 0.5, 0.9)) -> Priors:
-    """Windows of images of some sizes, padded to one number."""
+def laid(cell: float, *sizes: tuple[int, int], sides: tuple[float, ...] = (0.31, 0.47, 0.9)) -> Priors:
+    """Windows of images of some sizes, padded to one number.
+
+    A side that goes evenly into the image can put the middle of a pixel of the context on the image's very edge,
+    where rounding decides whether it is seen.
+    """
     boxes = [Windows(sides, cell=cell)(np.zeros((*size, 3), np.uint8)) for size in sizes]
     most = max(map(len, boxes))
     valid = np.array([[i < len(own) for i in range(most)] for own in boxes])

@@ -36,5 +36,5 @@ def collate(samples: Sequence[Prepared], *, multiple: int = 1) -> Batch:
     targets = Targets(*(torch.from_numpy(array) for array in (boxes, labels, valid, ignore)))
     paths = tuple(sample.path for sample in samples)
     proposals = [sample.proposals for sample in samples if sample.proposals is not None]
-    regions = given(*pad_boxes(proposals)) if proposals else None
+    regions = given(*pad_boxes(proposals, least=1)) if proposals else None
     return Batch(torch.from_numpy(images), torch.tensor(sizes, dtype=torch.int64), targets, paths, regions)
