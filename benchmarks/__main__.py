@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 import torch
 
-from benchmarks import kernels, startup, work
+from benchmarks import kernels, rois, startup, windows, work
 
 ALL = {
     "startup": startup.startup,
@@ -20,6 +20,9 @@ ALL = {
     "predict": work.predicting,
     "memory": work.memory,
     "check": work.checking,
+    "pooling": rois.pooling,
+    "crops": rois.crops,
+    "windows": windows.sharing,
 }
 
 
