@@ -136,7 +136,7 @@ def read_last(path: Path, moving: Moving, facts: dict[str, Any]) -> None:
             "holds a model but no training state", path=path, hint="resume from last.safetensors"
         )
     values = json.loads(file.extra["training"])
-    _compare(values["facts"], facts, path)
+    compare(values["facts"], facts, path)
     try:
         _restore(file, values, moving)
     except (KeyError, RuntimeError, TypeError) as error:
@@ -156,6 +156,28 @@ def facts(
     values |= {"the training images": _fingerprint(train), "the validation images": _fingerprint(val)}
     plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain
+
+
+def compare(then: dict[str, Any], now: dict[str, Any], path: Path) -> None:
+    """See that a continuation is one of the run that it continues.
+
+    Args:
+        then: what `facts` gave when the run began.
+        now: what it gives for the present call.
+        path: where the former stood, for the message.
+
+    Raises:
+        InputError: they differ; says in what.
+    """
+    for key in sorted({*then, *now}):
+        if then.get(key) != now.get(key):
+            if key.startswith("the "):
+                raise InputError(f"{key} have changed since the run began", path=path, hint="begin a new run")
+            raise InputError(
+                f"{key} was {then.get(key)!r} in this run and is {now.get(key)!r} now",
+                path=path,
+                hint="resume with the same options, or begin a new run from best.safetensors",
+            )
 
 
 def _restore(file: ModelFile, values: dict[str, Any], moving: Moving) -> None:
@@ -193,18 +215,6 @@ def _like(value: Tensor, parameter: Tensor) -> Tensor:
 def _array(value: Tensor) -> np.ndarray:
     array: np.ndarray = value.detach().cpu().contiguous().numpy()
     return array
-
-
-def _compare(then: dict[str, Any], now: dict[str, Any], path: Path) -> None:
-    for key in sorted({*then, *now}):
-        if then.get(key) != now.get(key):
-            if key.startswith("the "):
-                raise InputError(f"{key} have changed since the run began", path=path, hint="begin a new run")
-            raise InputError(
-                f"{key} was {then.get(key)!r} in this run and is {now.get(key)!r} now",
-                path=path,
-                hint="resume with the same options, or begin a new run from best.safetensors",
-            )
 
 
 def _fingerprint(dataset: Dataset) -> str:
