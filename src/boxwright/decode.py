@@ -66,7 +66,8 @@ class Decoder:
             best = torch.where(large, best, -torch.inf)
         groups = labels
         if self.among == "level":
-            groups = out.priors.level.expand(len(prior), -1).gather(1, prior)
+            # Not len(prior), which would fix the batch where a graph is captured.
+            groups = out.priors.level.expand(prior.shape[0], -1).gather(1, prior)
         keep = nms(boxes, best, groups, self.iou, self.detections)
         valid = keep >= 0
         kept = keep.clamp(min=0)

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxwright.errors import InputError
-from boxwright.model import TorchEngine
+from boxwright.model import TorchEngine, create
 from boxwright.nms import nms
-from boxwright.runtime.export import ParityError, export_onnx
+from boxwright.runtime.export import ParityError, _translate, export_onnx
 from boxwright.runtime.onnx import OnnxEngine, load
 from boxwright.types import Predictions
 
@@ -97,6 +98,29 @@ def test_the_model_stays_in_training_mode_and_bad_pictures_are_named(tmp_path: P
     with pytest.raises(InputError, match=r"nowhere\.jpg: no such file"):
         export_onnx(model, tmp_path / "toy.onnx", images=["nowhere.jpg"])
     assert model.net.training and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_both_stages_of_faster_rcnn_are_one_graph_for_any_batch() -> None:
+    torch.manual_seed(0)
+    settings = {"size": 64, "channels": 16, "candidates": (20, 20), "proposals": (12, 12), "width": 16}
+    recipe = "faster-rcnn-efficientnet-lite0-fpn"
+    model = create(recipe, classes=("a", "b"), weights=None, settings=settings)
+    with torch.no_grad():  # scores and boxes that differ, so that their order is told
+        for name, parameter in model.net.named_parameters():
+            if name.startswith(("regions.scores", "regions.offsets", "proposals.head")):
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    model.net.eval()
+    # Without the even picture that every export is tried on: of cells that are alike chance says which is first.
+    content = _translate(model.net, model.decoder, (64, 64)).SerializeToString()
+    graph = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    noise = np.random.default_rng(0).normal(size=(3, 3, 64, 64)).astype(np.float32)
+    for batch in (noise, noise[:1]):
+        sizes = np.full((len(batch), 2), 64, np.int64)
+        mine = TorchEngine(model.net, model.decoder).run(batch, sizes)
+        assert mine[3].sum() > 5 * len(batch)
+        for a, b in zip(mine, graph.run(None, {"images": batch, "sizes": sizes}), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-3)
 
 
 class Suppress(torch.nn.Module):
