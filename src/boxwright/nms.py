@@ -10,13 +10,14 @@ opaque to torch's compiler and becomes ONNX's NonMaxSuppression in an exported g
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from boxwright.compiling import machine_code
 
 _NONE = -1
 """What fills the operator's output where fewer than k boxes are kept."""
@@ -90,17 +91,7 @@ def _cpu(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, k: int) -> T
 @functools.cache
 def greedy() -> Callable[..., None] | None:
     """The kernel for one image, compiled by numba, or None where numba is not installed."""
-    try:
-        import numba
-    except ImportError:
-        return None
-    options = {"nogil": True, "error_model": "numpy"}
-    plain = inspect.unwrap(_greedy)  # without the wrapper by which tests check signatures
-    try:
-        kernel: Callable[..., None] = numba.njit(cache=True, **options)(plain)
-    except RuntimeError:  # no folder that numba may keep its cache in
-        kernel = numba.njit(**options)(plain)
-    return kernel
+    return machine_code(_greedy)
 
 
 def _greedy(

@@ -10,18 +10,10 @@ import functools
 import inspect
 from collections.abc import Callable
 
+from boxwright.compiling import machine_code
+
 
 @functools.cache
 def compiled(kernel: Callable[..., None]) -> Callable[..., None]:
     """`kernel` as machine code that holds no lock of Python's, or as it is where numba is not installed."""
-    plain = inspect.unwrap(kernel)  # without the wrapper by which tests check signatures
-    try:
-        import numba
-    except ImportError:
-        return plain
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        found: Callable[..., None] = numba.njit(cache=True, **options)(plain)
-    except RuntimeError:  # no folder that numba may keep its cache in
-        found = numba.njit(**options)(plain)
-    return found
+    return machine_code(kernel) or inspect.unwrap(kernel)

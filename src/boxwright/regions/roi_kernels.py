@@ -10,13 +10,14 @@ to one cell, and each cell's sum has the order of the RoIs, whatever the number 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
 import numpy as np
 from numba.extending import overload
+
+from boxwright.compiling import machine_code
 
 Axis = tuple[np.ndarray, np.ndarray]
 """For each RoI and sample of one axis: its two cells and their weights (`roi_plain.taps`)."""
@@ -28,12 +29,8 @@ PADDING = 16  # keeps cells of neighbouring rows of a tile out of one another's 
 
 
 def compiled(function: _F) -> _F:
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-    plain = inspect.unwrap(function)  # without the wrapper by which tests check signatures
-    try:
-        kernel: _F = numba.njit(cache=True, **options)(plain)
-    except RuntimeError:  # no folder that numba may keep its cache in
-        kernel = numba.njit(**options)(plain)
+    kernel = machine_code(function, fuse=True)
+    assert kernel is not None
     return kernel
 
 
