@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from boxwright.objective import Assign, Sample
 from boxwright.types import Assignment, Priors, Targets
 
 
@@ -91,8 +91,8 @@ class RegionSampler:
         count: how many that is at most; the second stage's batch is this long, whatever is found.
     """
 
-    assign: Callable[[Priors, Targets], Assignment]
-    sample: Callable[[Assignment, Float[Tensor, "batch prior"]], Bool[Tensor, "batch prior"]]
+    assign: Assign
+    sample: Sample
     count: int
 
     @torch.no_grad()
