@@ -1,18 +1,25 @@
-"""Writing files so that a crash, a kill or a full disk never leaves half of one."""
+"""Writing files so that a crash, a kill or a full disk never leaves half of one; reading arrays to the last bit."""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from boxwright.errors import InputError
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
+"""What `replacing` calls a file that is not complete."""
 
 
 @contextmanager
@@ -66,6 +73,40 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
+def sweep(folder: Path) -> None:
+    """Remove what a kill has left of files that were being written in a folder, subfolders apart."""
+    for path in folder.glob(".*.part"):
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
+def read_arrays(path: Path, names: Sequence[str], *, kind: str, again: str) -> dict[str, np.ndarray]:
+    """Some arrays of an .npz archive, each compared with its checksum; no pickle is ever opened.
+
+    Args:
+        path: the archive.
+        names: the arrays that it must have.
+        kind: what the file should be, for the message: "file of proposals".
+        again: how to make it anew, as an imperative.
+
+    Raises:
+        InputError: missing, damaged, or another kind of file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # Not np.load: it stops where an array's header says, and so may not come to the checksum behind it.
+            return {name: _array(archive.read(f"{name}.npy")) for name in names}
+    except FileNotFoundError as error:
+        raise InputError("does not exist", path=path, hint=again) from error
+    except OSError as error:
+        raise InputError(
+            f"cannot be read ({error.strerror or error})", path=path, hint="check the file and its folder"
+        ) from error
+    # What is no archive, or a damaged one, fails in as many ways as zipfile and numpy have.
+    except Exception as error:
+        raise InputError(f"is damaged or no {kind}", path=path, hint=f"delete it and {again}") from error
+
+
 def unwritable(path: Path, error: OSError) -> InputError:
     """The one line for a file that could not be written."""
     if error.errno in _NO_ROOM:
@@ -73,6 +114,11 @@ def unwritable(path: Path, error: OSError) -> InputError:
     return InputError(
         f"cannot be written ({error.strerror or error})", path=path, hint="choose a folder you may write to"
     )
+
+
+def _array(content: bytes) -> np.ndarray:
+    array: np.ndarray = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    return array
 
 
 def _umask() -> int:

@@ -144,6 +144,8 @@ class Patches(nn.Module):
 
     def forward(self, maps: Float[Tensor, "roi 3 height width"]) -> Float[Tensor, "roi feature"]:
         """Features."""
+        # Convolutions of depth read channels last twice as fast.
+        maps = maps.contiguous(memory_format=torch.channels_last)
         features: Tensor = self.after(self.trunk(maps)[0])
         return features
 

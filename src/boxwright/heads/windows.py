@@ -123,7 +123,7 @@ class WindowHead(RegionHead):
         # then falls before the first cell as it does in a window.
         region = torch.cat((grid.box.new_zeros(1), grid.box)).to(image.device)
         covered = crop_warp(image, region[None], size, context=self.pool.context)
-        (map_,) = self.body.trunk(covered)
+        (map_,) = self.body.trunk(covered.contiguous(memory_format=torch.channels_last))
         # VGG's last pooling belongs to what comes after and is done in each window, so that windows can start at
         # every cell before it: what OverFeat has by pooling at each offset.
         cells = self._spec.cells(self.pool.side)

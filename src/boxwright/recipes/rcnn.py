@@ -48,7 +48,7 @@ class CropSettings:
         context: how many of those, on each side, show what surrounds the region.
         regions_sampled: regions of an image that fine-tuning learns from.
         objects: the greatest part of objects among those.
-        chunk: regions that go through the network at a time in detection.
+        chunk: regions that go through the network at a time in detection: what stays in a processor's cache.
         iou: a detection that overlaps a better one of its class by more is suppressed.
         detections: boxes an image.
     """
@@ -59,7 +59,7 @@ class CropSettings:
     context: int = 16
     regions_sampled: int = 64
     objects: float = 0.25
-    chunk: int = 64
+    chunk: int = 16
     iou: float = 0.3
     detections: int = 100
 
@@ -220,7 +220,7 @@ RCNN_EFFICIENTNET_LITE0 = Recipe(
     "rcnn-efficientnet-lite0",
     "R-CNN on EfficientNet-Lite0 with crops of 96 px: as small as it gets, and still slow",
     f"{_PAPER}; Tan and Le, EfficientNet, ICML 2019",
-    RCNN(size=320, longest=640, crop=96, context=7, regions_sampled=32, chunk=128),
+    RCNN(size=320, longest=640, crop=96, context=7, regions_sampled=32),
     rcnn(efficientnet_lite0),
     AUGMENT_LIGHT,
     SMALL_ADAMW,

@@ -88,7 +88,7 @@ SLIDING_WINDOW_EFFICIENTNET_LITE0 = replace(
     name="sliding-window-efficientnet-lite0",
     summary="EfficientNet-Lite0 on every window, in crops of 96 px",
     source=f"{_PAPER}; Tan and Le, EfficientNet, ICML 2019",
-    settings=SlidingWindow(size=320, longest=640, crop=96, regions_sampled=32, chunk=128),
+    settings=SlidingWindow(size=320, longest=640, crop=96, regions_sampled=32),
     build=sliding_window(rcnn.efficientnet_lite0),
     augment=AUGMENT_LIGHT,
     train=SMALL_ADAMW,

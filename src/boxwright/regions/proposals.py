@@ -6,9 +6,9 @@ paths relative to the data set and their sizes, how the boxes were found, and th
 
 from __future__ import annotations
 
+import hashlib
 import json
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from boxwright.errors import InputError
-from boxwright.files import replacing
+from boxwright.files import read_arrays, replacing
 
 VERSION = 1
 """Of the layout, and of the searches: raised when the same settings give other boxes, so that old files are seen."""
@@ -25,7 +25,9 @@ VERSION = 1
 Boxes = Float32[np.ndarray, "_ 4"]
 Size = tuple[int, int]
 
-_AGAIN = "delete it and make it again with boxwright propose"
+_KIND = "file of proposals"
+_MAKE = "make it with boxwright propose, or go on with --resume if a training made it"
+_AGAIN = f"delete it and {_MAKE}"
 
 
 @dataclass(frozen=True)
@@ -56,30 +58,25 @@ class Proposals:
             InputError: missing, damaged, no such file, or one of another version.
         """
         path = Path(path)
+        arrays = read_arrays(
+            path, ("version", "settings", "images", "sizes", "starts", "boxes"), kind=_KIND, again=_MAKE
+        )
         try:
-            # numpy stops where an array's header says, and so may not come to the checksum behind it.
-            with zipfile.ZipFile(path) as archive:
-                if archive.testzip() is not None:
-                    raise zipfile.BadZipFile("a checksum is wrong")
-            with np.load(path, allow_pickle=False) as arrays:
-                version = int(arrays["version"])
-                if version != VERSION:
-                    raise InputError(f"is of version {version}, not {VERSION}", path=path, hint=_AGAIN)
-                found = cls(
-                    path=path,
-                    settings=json.loads(str(arrays["settings"])),
-                    images={str(name): i for i, name in enumerate(arrays["images"])},
-                    sizes=arrays["sizes"].astype(np.int64),
-                    starts=arrays["starts"].astype(np.int64),
-                    all_boxes=arrays["boxes"].astype(np.float32, copy=False),
-                )
-        except FileNotFoundError as error:
-            raise InputError("does not exist", path=path, hint="make it with boxwright propose") from error
+            version = int(arrays["version"])
+            if version != VERSION:
+                raise InputError(f"is of version {version}, not {VERSION}", path=path, hint=_AGAIN)
+            found = cls(
+                path=path,
+                settings=json.loads(str(arrays["settings"])),
+                images={str(name): i for i, name in enumerate(arrays["images"])},
+                sizes=arrays["sizes"].astype(np.int64),
+                starts=arrays["starts"].astype(np.int64),
+                all_boxes=arrays["boxes"].astype(np.float32, copy=False),
+            )
         except InputError:
             raise
-        # What is no archive, or a damaged one, fails in as many ways as zipfile, numpy and json have.
-        except Exception as error:
-            raise InputError("is damaged or no file of proposals", path=path, hint=_AGAIN) from error
+        except (TypeError, ValueError) as error:  # arrays of other shapes or types, a text that is not JSON
+            raise InputError(f"is damaged or no {_KIND}", path=path, hint=_AGAIN) from error
         count, starts = len(found.images), found.starts
         whole = len(starts) == count + 1 == len(found.sizes) + 1 and starts[0] == 0
         if not whole or starts[-1] != len(found.all_boxes) or (np.diff(starts) < 0).any():
@@ -129,6 +126,18 @@ class Proposals:
         if place is None:
             raise KeyError(str(image))
         return int(self.sizes[place, 0]), int(self.sizes[place, 1])
+
+    def fingerprint(self, images: Iterable[str | PurePath]) -> str:
+        """A hash over the boxes of some images, in their order; one that is not in the file counts too.
+
+        Where the file is, and what else is in it, changes nothing.
+        """
+        digest = hashlib.sha256()
+        for image in images:
+            place = self._place(image)
+            boxes = None if place is None else self.all_boxes[self.starts[place] : self.starts[place + 1]]
+            digest.update(b"none" if boxes is None else len(boxes).to_bytes(8, "little") + boxes.tobytes())
+        return digest.hexdigest()
 
     def _place(self, image: str | PurePath) -> int | None:
         parts = PurePath(image).parts

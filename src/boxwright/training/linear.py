@@ -6,15 +6,18 @@ softmax"; appendix C, "Bounding-box regression". Solvers are scikit-learn's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64
 
 from boxwright.boxes import DeltaCoder
-from boxwright.training.region_features import ImageFeatures
+from boxwright.errors import InputError
+from boxwright.files import read_arrays, replacing
+from boxwright.training.region_features import AGAIN, ImageFeatures
 
 TYPICAL_NORM = 20.0
 """Features are scaled to this mean length, for which the constants below were chosen (the released program's)."""
@@ -28,7 +31,6 @@ _C, _POSITIVE_WEIGHT, _BIAS = 1e-3, 2.0, 10.0
 _LAMBDA = 1000.0
 
 Features = Float32[np.ndarray, "_ feature"]
-Watch = Callable[[Iterable[ImageFeatures], str], Iterable[ImageFeatures]]
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,31 @@ class Linear:
 
     weight: Float32[np.ndarray, "output feature"]
     bias: Float32[np.ndarray, " output"]
+
+    def write(self, path: Path, origin: str) -> None:
+        """Keep it, with the name of what it was trained on; the file appears only when it is complete.
+
+        Raises:
+            InputError: the disk is full or the folder cannot be written.
+        """
+        with replacing(path) as file:
+            np.savez(file, origin=np.array(origin), weight=self.weight, bias=self.bias)
+
+    @classmethod
+    def read(cls, path: Path, origin: str) -> Linear:
+        """What `write` wrote.
+
+        Raises:
+            InputError: the file is missing, damaged, or of another origin.
+        """
+        arrays = read_arrays(path, ("origin", "weight", "bias"), kind="file of a linear judge", again=AGAIN)
+        if str(arrays["origin"]) != origin:
+            raise InputError(
+                "was trained on features by other weights or of other regions",
+                path=path,
+                hint=f"delete it and {AGAIN}",
+            )
+        return cls(arrays["weight"], arrays["bias"])
 
 
 @dataclass(eq=False)

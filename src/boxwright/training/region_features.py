@@ -1,15 +1,14 @@
 """Features of every region of every training image, on disk: what R-CNN's linear stages learn from.
 
 One file an image, written whole or not at all: a run that was stopped computes what is missing, and a file that is
-damaged is named.
+damaged, or was computed from something else, is named.
 """
 
 from __future__ import annotations
 
 import io
-import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +22,16 @@ from boxwright.data.prepare import Broken, Job, Preparer, bare
 from boxwright.data.records import Dataset
 from boxwright.detectors import RegionClassifier
 from boxwright.errors import InputError
-from boxwright.files import write_bytes
+from boxwright.files import read_arrays, write_bytes
 from boxwright.heads.region import RegionHead
 from boxwright.predict import Propose
 from boxwright.preprocess import Preprocess
 from boxwright.sample import with_objects
 from boxwright.training.precision import Precision
+
+
+AGAIN = "train with --resume"
+"""How a file that a stage keeps is made anew."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,13 @@ class FeatureStore:
 
     Attributes:
         folder: where they are, numbered as the images are.
-        count: how many there will be.
+        images: numbers of the images.
+        origin: names what they are computed from, the weights and the regions; every file says it.
     """
 
     folder: Path
-    count: int
+    images: tuple[int, ...]
+    origin: str
 
     def path(self, image: int) -> Path:
         """The file of an image."""
@@ -73,32 +78,41 @@ class FeatureStore:
 
     def missing(self) -> list[int]:
         """Images whose features are still to be computed."""
-        return [image for image in range(self.count) if not self.path(image).exists()]
+        return [image for image in self.images if not self.path(image).exists()]
+
+    def without(self, images: Container[int]) -> FeatureStore:
+        """The same without some images."""
+        return replace(self, images=tuple(image for image in self.images if image not in images))
 
     def write(self, image: int, found: ImageFeatures) -> None:
-        """Keep an image's features; the file appears only when it is complete."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Keep an image's features; the file appears only when it is complete.
+
+        Raises:
+            InputError: the disk is full or the folder cannot be written.
+        """
         content = io.BytesIO()
-        np.savez(content, **{name: getattr(found, name) for name in ImageFeatures.__dataclass_fields__})
+        arrays = {field.name: getattr(found, field.name) for field in fields(ImageFeatures)}
+        np.savez(content, origin=np.array(self.origin), **arrays)
         write_bytes(self.path(image), content.getvalue())
 
     def read(self, image: int) -> ImageFeatures:
         """An image's features.
 
         Raises:
-            InputError: the file is missing or damaged.
+            InputError: the file is missing, damaged, or of another origin.
         """
-        path = self.path(image)
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return ImageFeatures(**{name: arrays[name] for name in ImageFeatures.__dataclass_fields__})
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        path, names = self.path(image), [field.name for field in fields(ImageFeatures)]
+        arrays = read_arrays(path, ["origin", *names], kind="file of features", again=AGAIN)
+        if str(arrays.pop("origin")) != self.origin:
             raise InputError(
-                "holds no features of regions", path=path, hint="delete it and train with --resume"
-            ) from error
+                "was computed by other weights or for other regions",
+                path=path,
+                hint=f"delete {self.folder} and {AGAIN}",
+            )
+        return ImageFeatures(**arrays)
 
     def __iter__(self) -> Iterator[ImageFeatures]:
-        return (self.read(image) for image in range(self.count))
+        return (self.read(image) for image in self.images)
 
 
 def compute(
@@ -110,8 +124,9 @@ def compute(
     preprocess: Preprocess,
     propose: Propose,
     precision: Precision,
-) -> Iterator[int]:
-    """Compute and keep the features of some images; gives each image's number when its file is there.
+    policy: str,
+) -> Iterator[tuple[int, Broken | None]]:
+    """Compute and keep the features of some images.
 
     Args:
         net: fine-tuned, where it is to run.
@@ -121,9 +136,13 @@ def compute(
         preprocess: of the network.
         propose: knows the images' regions.
         precision: of the device that the network is on.
+        policy: "error" or "skip": what an unreadable image does.
+
+    Yields:
+        each image's number when its file is there, or with what is wrong with the image.
 
     Raises:
-        InputError: an image cannot be read, or the disk is full.
+        InputError: an image cannot be read under "error", or the disk is full.
     """
     head = net.regions
     assert isinstance(head, RegionHead)
@@ -132,7 +151,14 @@ def compute(
     for image in images:
         prepared = preparer(Job(image, (bare(dataset[image]),)))
         if isinstance(prepared, Broken):
-            raise InputError(prepared.reason, path=prepared.path, hint="repair or remove it, then --resume")
+            if policy == "error":
+                raise InputError(
+                    prepared.reason,
+                    path=prepared.path,
+                    hint="repair it, or leave such images out with --set train.bad_images=skip; then --resume",
+                )
+            yield image, prepared
+            continue
         batch = collate([prepared], multiple=preprocess.pad_multiple)
         assert batch.proposals is not None
         regions = with_objects(batch.proposals, batch.targets)
@@ -147,4 +173,4 @@ def compute(
             prepared.ignore,
         )
         store.write(image, found)
-        yield image
+        yield image, None

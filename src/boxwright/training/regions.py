@@ -10,8 +10,8 @@ from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
 from boxwright.data.records import Dataset
-from boxwright.predict import Propose
-from boxwright.regions.dataset import propose
+from boxwright.errors import InputError
+from boxwright.regions.dataset import Watch, propose
 from boxwright.regions.proposals import Proposals
 from boxwright.regions.source import RegionSource, Windows
 
@@ -37,6 +37,10 @@ class Known:
             InputError: the file has none, or the image had another size.
         """
         return self.proposals.boxes(path or "", (image.shape[0], image.shape[1]))
+
+    def fingerprint(self, parts: tuple[Dataset, ...]) -> str:
+        """A hash over the regions of these images."""
+        return self.proposals.fingerprint(sample.path for part in parts for sample in part)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,9 @@ def known(
     search: bool,
     wait: Callable[[], None],
     say: Callable[[str], None],
-) -> Propose | None:
+    watch: Watch | None = None,
+    policy: str = "skip",
+) -> Known | Laid | None:
     """What knows the regions of these images.
 
     Args:
@@ -74,9 +80,12 @@ def known(
         search: whether this process is the one that does.
         wait: returns when all processes have called it.
         say: receives a line before a search that takes a while.
+        watch: passes each image on as it is done.
+        policy: what an unreadable image does: "error" ends the run once the others are done, "skip" leaves it out.
 
     Raises:
-        InputError: the file is damaged or was made in another way, the disk is full, an image cannot be read.
+        InputError: the file is damaged or was made in another way, the disk is full, or an image cannot be read
+            under "error".
     """
     if source is None:
         return None
@@ -87,6 +96,10 @@ def known(
         if not file.exists():
             say(f"finding the regions of {sum(len(part) for part in parts)} images, once, for {file}")
         for part in parts:
-            propose(part, source, file)
+            _, troubles = propose(part, source, file, watch=watch)
+            if troubles and policy == "error":
+                raise InputError(
+                    troubles[0], hint="or leave such images out with --set train.bad_images=skip; then --resume"
+                )
     wait()
     return Known(Proposals.open(file))
