@@ -99,10 +99,12 @@ def test_windows_are_scored_where_they_lie(name: str) -> None:
             nn.init.zeros_(layer.weight)
             layer.weight.data[:, :, middle, middle] = kept
     awake(one)
+    # A random network of this depth makes much of a last digit: corners that are whole pixels, and double precision.
+    one = with_settings(one, {"sides": (0.375, 0.75), "ratios": (0.25, 1.0)})
     shared = with_settings(one, {"shared": True})
-    images, regions = fed(shared, picture(97, 131))
+    images, regions = fed(shared, picture(96, 128))
     assert regions.valid.sum() >= 16
-    # In double precision: a random network of this depth makes much of a last digit.
+    assert (regions.boxes == regions.boxes.round()).all()
     for model in (one, shared):
         model.net.double()
     expected, actual = (logits(model, images.double(), regions) for model in (one, shared))
