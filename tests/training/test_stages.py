@@ -13,7 +13,7 @@ from boxwright.data.augment import Augment
 from boxwright.data.records import Dataset
 from boxwright.errors import InputError
 from boxwright.model import Model, create
-from boxwright.training import stages, train
+from boxwright.training import judges, stages, train
 from boxwright.training.settings import TrainSettings
 from boxwright.training.stop import Interrupted
 from training.toys import CLASSES, toy_data
@@ -70,9 +70,14 @@ def test_stopped_at_any_stage_it_goes_on(
     def dies(*_: object, **__: object) -> object:
         raise Interrupted("killed")
 
-    for name in ("compute", "machines", "ridges", "evaluate_model"):
+    for module, name in (
+        (judges, "compute"),
+        (judges, "machines"),
+        (judges, "ridges"),
+        (stages, "evaluate_model"),
+    ):
         with monkeypatch.context() as patched:
-            patched.setattr(stages, name, dies)
+            patched.setattr(module, name, dies)
             with pytest.raises(Interrupted):
                 fitted(data, out, resume=out.exists())
         before = written(out)

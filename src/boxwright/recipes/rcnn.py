@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor, nn
 
@@ -36,6 +36,10 @@ from boxwright.training.settings import TrainSettings
 from boxwright.weights import efficientnet_lite as lite_weights
 from boxwright.weights import resnet as resnet_weights
 from boxwright.weights import vgg as vgg_weights
+
+if TYPE_CHECKING:
+    from boxwright.training.finish import TrainResult
+    from boxwright.training.setup import Plan
 
 
 @dataclass(frozen=True)
@@ -185,11 +189,11 @@ FROM_RESNET50 = Pretrained(
 FROM_LITE0 = Pretrained(_into_trunk(lite_weights.load_trunk), lite_weights.packaged, lite_weights.ORIGIN)
 
 
-def _train(*given: Any, **named: Any) -> Any:
+def _train(todo: Plan, *, resume: bool, overwrite: bool, device: str) -> TrainResult:
     # Not at import: the stages import the loop, which imports the recipes.
     from boxwright.training.stages import train_rcnn
 
-    return train_rcnn(*given, **named)
+    return train_rcnn(todo, resume=resume, overwrite=overwrite, device=device)
 
 
 _PAPER = "Girshick et al., Rich feature hierarchies, CVPR 2014"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -17,6 +17,10 @@ from boxwright.objective import Objective, TwoStageObjective
 from boxwright.preprocess import Preprocess
 from boxwright.regions.source import RegionSource
 from boxwright.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from boxwright.training.finish import TrainResult
+    from boxwright.training.setup import Plan
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,15 @@ NOTHING = Pretrained(_refuse, lambda: None, "")
 """For networks that start fresh."""
 
 
+@runtime_checkable
+class TrainBy(Protocol):
+    """Trains what gradients alone do not: finds what it needs, in as many stages as it takes, and measures."""
+
+    def __call__(self, todo: Plan, *, resume: bool, overwrite: bool, device: str) -> TrainResult:
+        """Train a plan; `boxwright.training.loop.train` says what the arguments are and what is raised."""
+        ...
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One detector that can be created by name.
@@ -116,7 +129,7 @@ class Recipe:
     pretrained: Pretrained
     task: Literal["detect", "classify"] = "detect"
     coco: str | None = None
-    train_by: Callable[..., Any] | None = None
+    train_by: TrainBy | None = None
 
 
 SMALL_ADAMW = TrainSettings(

@@ -29,7 +29,6 @@ from boxwright.preprocess import Preprocess
 from boxwright.sample import with_objects
 from boxwright.training.precision import Precision
 
-
 AGAIN = "train with --resume"
 """How a file that a stage keeps is made anew."""
 

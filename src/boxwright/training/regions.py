@@ -99,7 +99,8 @@ def known(
             _, troubles = propose(part, source, file, watch=watch)
             if troubles and policy == "error":
                 raise InputError(
-                    troubles[0], hint="or leave such images out with --set train.bad_images=skip; then --resume"
+                    troubles[0],
+                    hint="or leave such images out with --set train.bad_images=skip; then --resume",
                 )
     wait()
     return Known(Proposals.open(file))

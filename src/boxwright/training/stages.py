@@ -1,168 +1,242 @@
-"""R-CNN's training, stage after stage; what is finished is never done again (Girshick et al. 2014, section 2.3)."""
+"""R-CNN's training, stage after stage; what is finished is never done again (Girshick et al. 2014, section 2.3).
+
+Each stage keeps what it made in the run's folder, and whatever is kept names what it was made from: the weights that
+fine-tuning begins from name the settings and the data, the fine-tuned ones the regions too, features and the judges
+that are trained on them the fine-tuned weights. So a continuation either goes on with the same or says what differs.
+Only the judges may be others than they were: the support vector machines' fine-tuning and features are the softmax's.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 import time
-import zipfile
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from boxwright.detectors import RegionClassifier
 from boxwright.errors import InputError
 from boxwright.evaluate import evaluate_model
-from boxwright.files import replacing, write_text
+from boxwright.files import sweep, write_text
 from boxwright.heads.region import RegionHead
 from boxwright.model import Model, assemble, changed_settings
-from boxwright.modelfile import read_model
+from boxwright.modelfile import ModelFile, read_model, write_model
 from boxwright.recipes import find
-from boxwright.training.distributed import choose_device
+from boxwright.training import state
+from boxwright.training.distributed import Team, team
 from boxwright.training.finish import TrainResult, with_thresholds
 from boxwright.training.journal import BEST, LAST
-from boxwright.training.linear import Linear, machines, ridges, typical_scale
+from boxwright.training.judges import FEATURES, RIDGE, SVM, Say, Watch, find_judges, silent
+from boxwright.training.linear import Linear
 from boxwright.training.loop import train_net
-from boxwright.training.precision import Precision
-from boxwright.training.region_features import FeatureStore, compute
-from boxwright.training.regions import FILE, known
+from boxwright.training.region_features import AGAIN
+from boxwright.training.regions import FILE, Known, known
 from boxwright.training.setup import Plan
-from boxwright.weights.read import copy_fitting
+from boxwright.training.stop import StopRequest
+from boxwright.weights.read import copy_fitting, copy_strictly
 
-DONE = "stage.json"
-"""Appears in the folder of a finished fine-tuning."""
+START, FINETUNE, DONE, SPENT = "start.safetensors", "finetune", "stage.json", "seconds.txt"
+"""The weights that fine-tuning begins from; its folder; the record in there that it is finished; what the rest took."""
 
 
-def train_rcnn(
-    todo: Plan, *, resume: bool, overwrite: bool, device: str, say: Callable[[str], None] = print
-) -> TrainResult:
-    """Fine-tune, compute features, train the machines and the ridges that the settings ask for, and measure.
+def _aloud(line: str) -> None:
+    print(line, flush=True)
+
+
+def train_rcnn(todo: Plan, *, resume: bool, overwrite: bool, device: str, say: Say = _aloud) -> TrainResult:
+    """Find regions, fine-tune, compute features, train the judges that the settings ask for, and measure.
 
     Args:
         todo: what to train on what; its model says which judges are wanted.
-        resume: go on with what is in the folder.
+        resume: go on with what is in the folder: finished stages are read, the one that was stopped goes on.
         overwrite: replace it.
         device: "auto", "cpu", "cuda" or "cuda:N".
         say: receives a line at each stage.
 
     Raises:
-        InputError: the folder holds a run and neither was asked for; a cached file that is damaged; a full disk.
-        Interrupted: in fine-tuning; the folder holds all that is needed to go on.
+        InputError: the folder holds a run and neither was asked for; nothing to resume; other data, settings or
+            regions; a kept file that is damaged; a full disk. What is finished stays.
+        Interrupted: the folder holds all that is needed to go on.
     """
-    out, wanted = todo.out, _settings(todo.model)
-    if (out / BEST).exists() and not overwrite and not resume:
-        raise InputError("holds a run already", path=out, hint="--resume, --overwrite or another folder")
-    if not resume:
-        _clear(out)
-    began = time.monotonic()
-    say("stage 1 of 4: fine-tuning")
-    tuned, seconds, iterations = _fine_tuned(todo, resume=resume, overwrite=overwrite, device=device)
-    where = choose_device(device)
-    tuned.net.to(where)
-    propose = known(
-        todo.model.manifest.regions,
-        (todo.train, todo.val),
-        _proposals(todo),
-        search=True,
-        wait=lambda: None,
-        say=say,
-    )
-    assert propose is not None
-    judges: dict[str, Linear] = {}
-    if wanted.judge == "svm" or wanted.ridge:
-        store = FeatureStore(out / "features", len(todo.train))
-        missing = store.missing()
-        say(f"stage 2 of 4: features of {len(missing)} images")
-        assert isinstance(tuned.net, RegionClassifier)
-        for number, _ in enumerate(
-            compute(
-                tuned.net,
-                todo.train,
-                store,
-                missing,
-                preprocess=tuned.preprocess,
+    with team(device) as here:
+        say = say if here.first else silent
+        tuning = _tuning(todo)
+        if here.first:
+            _begin(tuning, todo.out, resume=resume, overwrite=overwrite)
+        here.wait()
+        clock = Clock(todo.out / SPENT, write=here.first)
+        with clock.running():
+            propose = _regions(todo, here, say)
+        tuning = replace(tuning, regions=propose.fingerprint((todo.train, todo.val)))
+        tuned, record = _fine_tuned(tuning, todo.out / START, here, say)
+        with clock.running(), StopRequest() as stop:
+            watch = Watch(stop, say)
+            judges, unread = find_judges(_wanted(todo.model), todo, tuned, propose, here, watch)
+            say("stage 5 of 5: measuring")
+            model = _judged(todo.model, tuned, judges)
+            model.net.to(here.device)
+            report = evaluate_model(
+                model,
+                todo.val,
                 propose=propose,
-                precision=Precision(where, todo.settings.amp),
-            ),
-            1,
-        ):
-            if number % 50 == 0:
-                say(f"  {number} of {len(missing)} images")
-        judges = _judges(store, wanted, out, len(todo.model.classes), todo.settings.seed, say)
-    say("stage 4 of 4: measuring")
-    model = _judged(todo.model, tuned, judges)
-    report = evaluate_model(
-        model, todo.val, propose=propose, policy=todo.settings.bad_images, facts={"file": BEST}
-    )
-    model.manifest = with_thresholds(model.manifest, report)
-    model.save(out / BEST)
-    report.save(out)
+                policy=todo.settings.bad_images,
+                facts={"file": BEST},
+                watch=lambda results: watch(results, "measuring", len(todo.val)),
+            )
+        model.manifest = with_thresholds(model.manifest, report)
+        if here.first:
+            model.save(todo.out / BEST)
+            report.save(todo.out)
+        here.wait()
     return TrainResult(
-        out=out,
-        best=out / BEST,
-        last=out / "finetune" / LAST,
+        out=todo.out,
+        best=todo.out / BEST,
+        last=tuning.out / LAST,
         model=model,
         report=report,
-        iterations=iterations,
-        seconds=seconds + time.monotonic() - began,
-        broken={},
+        iterations=record["iterations"],
+        seconds=record["seconds"] + clock.spent,
+        broken=record["broken"] | unread,
     )
 
 
-def _fine_tuned(todo: Plan, *, resume: bool, overwrite: bool, device: str) -> tuple[Model, float, int]:
-    """The network with the softmax it was fine-tuned by; the seconds it took in earlier sittings; its iterations."""
-    out, manifest = todo.out / "finetune", todo.model.manifest
-    settings = replace(_settings(todo.model), judge="softmax", ridge=False)
-    model = assemble(manifest.recipe, manifest.classes, settings, manifest.ids)
-    done, before = out / DONE, 0.0
-    if done.exists() and resume:
-        before = float(json.loads(done.read_text())["seconds"])
-    else:
-        copy_fitting(model.net, todo.model.net.state_dict())
-        tuning = replace(
-            todo, model=model, out=out, settings=replace(todo.settings, proposals=str(_proposals(todo)))
+@dataclass(frozen=True)
+class Tuning(Plan):
+    """The plan of the fine-tuning, whose continuation must have the same regions too.
+
+    Attributes:
+        regions: their fingerprint; "" before they are found.
+    """
+
+    regions: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """What a continuation must agree on; where the file of regions is, it need not."""
+        facts = {key: value for key, value in super().facts().items() if key != "train.proposals"}
+        return {**facts, "the regions": self.regions} if self.regions else facts
+
+
+class Clock:
+    """Time spent on the stages beside fine-tuning, over all sittings; a kill loses that of the stage it is in.
+
+    Args:
+        path: where it stands between sittings.
+        write: whether this process keeps it.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+
+    def __init__(self, path: Path, *, write: bool) -> None:
+        self.path, self._write = path, write
+        try:
+            self.spent = float(path.read_text("utf-8")) if path.exists() else 0.0
+        except (OSError, ValueError) as error:
+            raise InputError("is damaged", path=path, hint=f"delete it and {AGAIN}") from error
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count the seconds of the block, however it ends."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.spent += time.monotonic() - began
+            # On a full disk the block's own error is the one to be seen.
+            with suppress(InputError):
+                if self._write:
+                    write_text(self.path, f"{self.spent:.3f}\n")
+
+
+def _tuning(todo: Plan) -> Tuning:
+    """What is fine-tuned: the network with a softmax, whichever judges come after it."""
+    model = _with_softmax(todo.model)
+    copy_fitting(model.net, todo.model.net.state_dict())
+    train = replace(todo.settings, proposals=str(_proposals(todo)))
+    return Tuning(model, todo.train, todo.val, train, todo.augment, todo.out / FINETUNE)
+
+
+def _with_softmax(model: Model) -> Model:
+    """A model of the same kind, not yet trained, whose judge is the softmax."""
+    manifest, settings = model.manifest, replace(_settings(model), judge="softmax", ridge=False)
+    return assemble(manifest.recipe, manifest.classes, settings, manifest.ids)
+
+
+def _begin(tuning: Tuning, out: Path, *, resume: bool, overwrite: bool) -> None:
+    """Keep the first weights, or see that a continuation is one of the run that is there."""
+    start = out / START
+    if out.exists() and not out.is_dir():
+        raise InputError("is a file, not a folder", path=out, hint="choose another --out")
+    if resume:
+        going = (tuning.out / LAST).exists() or (tuning.out / DONE).exists()
+        if not start.exists() and not going:
+            raise InputError("holds no run to resume", path=out, hint="begin one without --resume")
+        for folder in (out, tuning.out, out / FEATURES):
+            sweep(folder)
+        if start.exists():
+            # Once fine-tuning has begun, its own files say all that this one does.
+            hint = f"delete it and {AGAIN}" if going else "begin the run anew with --overwrite"
+            state.compare(json.loads(_kept(start, hint).extra["facts"]), tuning.facts(), start)
+        return
+    if any(path.exists() for path in (start, out / BEST, tuning.out / LAST)) and not overwrite:
+        raise InputError("holds a run already", path=out, hint="--resume, --overwrite or another folder")
+    # Nothing of an earlier run may stay that a later stage could take for its own; its regions may.
+    shutil.rmtree(out / FEATURES, ignore_errors=True)
+    for path in (out / BEST, out / SVM, out / RIDGE, out / SPENT):
+        path.unlink(missing_ok=True)
+    for path in (tuning.out / DONE, tuning.out / LAST):
+        path.unlink(missing_ok=True)
+    facts = json.dumps(tuning.facts())
+    write_model(start, state.arrays(tuning.model.net), tuning.model.manifest, extra={"facts": facts})
+
+
+def _regions(todo: Plan, here: Team, say: Say) -> Known:
+    say("stage 1 of 5: regions")
+    with StopRequest() as stop:
+        found = known(
+            todo.model.manifest.regions,
+            (todo.train, todo.val),
+            _proposals(todo),
+            search=here.first,
+            wait=here.wait,
+            say=say,
+            watch=Watch(stop, say),
+            policy=todo.settings.bad_images,
         )
-        going = resume and (out / LAST).exists()
-        result = train_net(tuning, resume=going, overwrite=overwrite, device=device)
-        write_text(done, json.dumps({"seconds": result.seconds, "iterations": result.iterations}))
-    # From the file in any case, so that what follows is the same whether the run was stopped here or not.
-    tuned = assemble(manifest.recipe, manifest.classes, settings, manifest.ids)
-    weights = {name: torch.from_numpy(value) for name, value in read_model(out / BEST).tensors.items()}
-    tuned.net.load_state_dict(weights)
-    return tuned, before, int(json.loads(done.read_text())["iterations"])
-
-
-def _judges(
-    store: FeatureStore, wanted: Any, out: Path, classes: int, seed: int, say: Callable[[str], None]
-) -> dict[str, Linear]:
-    """The linear judges that are wanted, from their files or trained."""
-    say("stage 3 of 4: machines and ridges")
-    found: dict[str, Linear] = {}
-    scale: float | None = None
-    for name, needed in (("svm", wanted.judge == "svm"), ("ridge", wanted.ridge)):
-        path = out / f"{name}.npz"
-        if needed and path.exists():
-            found[name] = _read(path)
-        elif needed:
-            scale = typical_scale(store) if scale is None else scale
-            rng = np.random.default_rng(seed)
-            linear = machines(store, classes, scale, rng) if name == "svm" else ridges(store, classes, scale)
-            with replacing(path) as file:
-                np.savez(file, weight=linear.weight, bias=linear.bias)
-            found[name] = linear
+    assert isinstance(found, Known)
     return found
 
 
-def _read(path: Path) -> Linear:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Linear(arrays["weight"], arrays["bias"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError("is damaged", path=path, hint="delete it and train with --resume") from error
+def _fine_tuned(tuning: Tuning, start: Path, here: Team, say: Say) -> tuple[Model, dict[str, Any]]:
+    """The network with the softmax it was fine-tuned by, and the record of the fine-tuning."""
+    done, best = tuning.out / DONE, tuning.out / BEST
+    if not done.exists():
+        say("stage 2 of 5: fine-tuning")
+        going = (tuning.out / LAST).exists()
+        if not going:
+            copy_strictly(
+                tuning.model.net, _weights(_kept(start, "begin the run anew with --overwrite")), start
+            )
+        result = train_net(tuning, resume=going, overwrite=not going, device=str(here.device))
+        told = {"seconds": result.seconds, "iterations": result.iterations, "broken": result.broken}
+        if here.first:
+            write_text(done, json.dumps({**told, "facts": tuning.facts()}))
+        here.wait()
+    else:
+        say("stage 2 of 5: fine-tuning is done")
+    record = _record(done)
+    state.compare(record["facts"], tuning.facts(), done)
+    file = _kept(best, f"delete {tuning.out} and {AGAIN}: that stage begins anew")
+    # From the file in any case, and into a network that training has not laid out otherwise in memory: so what
+    # follows is the same to the bit whether the run was stopped here or not.
+    tuned = _with_softmax(tuning.model)
+    copy_strictly(tuned.net, _weights(file), best)
+    tuned.net.to(here.device)
+    return tuned, record
 
 
 def _judged(model: Model, tuned: Model, judges: dict[str, Linear]) -> Model:
@@ -171,7 +245,7 @@ def _judged(model: Model, tuned: Model, judges: dict[str, Linear]) -> Model:
     head = model.net.get_submodule("regions")
     assert isinstance(head, RegionHead)
     with torch.no_grad():
-        for name, layer in (("svm", head.scores), ("ridge", head.offsets)):
+        for name, layer in ((SVM, head.scores), (RIDGE, head.offsets)):
             if name in judges and layer is not None:
                 layer.weight.copy_(torch.from_numpy(judges[name].weight))
                 layer.bias.copy_(torch.from_numpy(judges[name].bias))
@@ -179,15 +253,34 @@ def _judged(model: Model, tuned: Model, judges: dict[str, Linear]) -> Model:
     return model
 
 
-def _clear(out: Path) -> None:
-    """Leave nothing of an earlier run that a later stage could take for its own."""
-    shutil.rmtree(out / "features", ignore_errors=True)
-    for name in ("svm.npz", "ridge.npz", f"finetune/{DONE}"):
-        (out / name).unlink(missing_ok=True)
+def _kept(path: Path, hint: str) -> ModelFile:
+    try:
+        return read_model(path)
+    except InputError as error:
+        raise InputError(error.message, path=path, hint=hint) from error
+
+
+def _weights(file: ModelFile) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(value) for name, value in file.tensors.items()}
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return {key: record[key] for key in ("seconds", "iterations", "broken", "facts")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        hint = f"delete it and {AGAIN}: nothing is trained again"
+        raise InputError("is damaged", path=path, hint=hint) from error
 
 
 def _proposals(todo: Plan) -> Path:
     return Path(todo.settings.proposals) if todo.settings.proposals else todo.out / FILE
+
+
+def _wanted(model: Model) -> list[str]:
+    """The judges that the settings ask for beside the softmax."""
+    settings = _settings(model)
+    return [name for name, asked in ((SVM, settings.judge == "svm"), (RIDGE, settings.ridge)) if asked]
 
 
 def _settings(model: Model) -> Any:
