@@ -38,9 +38,9 @@ class SlidingWindow(CropSettings):
     """
 
     context: int = 0
-    sides: tuple[float, ...] = (0.12, 0.2, 0.35, 0.6, 0.9)
+    sides: tuple[float, ...] = (0.12, 0.18, 0.27, 0.4, 0.6, 0.9)
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
-    stride: float = 0.25
+    stride: float = 1 / 3
     floor: float = 0.05
     shared: bool = False
 

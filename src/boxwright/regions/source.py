@@ -70,9 +70,9 @@ class Windows:
             whole cells apart: as near to `stride` as cells allow, and not under one; 0 lets them lie anywhere.
     """
 
-    sides: tuple[float, ...] = (0.12, 0.2, 0.35, 0.6, 0.9)
+    sides: tuple[float, ...] = (0.12, 0.18, 0.27, 0.4, 0.6, 0.9)
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
-    stride: float = 0.25
+    stride: float = 1 / 3
     cell: float = 0.0
 
     def __call__(self, image: RGB8, *, threads: int | None = 1) -> Float32[np.ndarray, "roi 4"]:
