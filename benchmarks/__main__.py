@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 import torch
 
-from benchmarks import kernels, rois, startup, windows, work
+from benchmarks import kernels, rois, startup, svd, windows, work
 
 ALL = {
     "startup": startup.startup,
@@ -22,6 +22,7 @@ ALL = {
     "check": work.checking,
     "pooling": rois.pooling,
     "crops": rois.crops,
+    "svd": svd.svd,
     "windows": windows.sharing,
 }
 
