@@ -36,7 +36,7 @@ from boxwright.training.loop import train_net
 from boxwright.training.region_features import AGAIN
 from boxwright.training.regions import FILE, Known, known
 from boxwright.training.setup import Plan
-from boxwright.training.stop import StopRequest
+from boxwright.training.stop import Interrupted, StopRequest
 from boxwright.weights.read import copy_fitting, copy_strictly
 
 START, FINETUNE, DONE, SPENT = "start.safetensors", "finetune", "stage.json", "seconds.txt"
@@ -207,6 +207,8 @@ def _regions(todo: Plan, here: Team, say: Say) -> Known:
             watch=Watch(stop, say),
             policy=todo.settings.bad_images,
         )
+        if stop.asked:  # while the file was written
+            raise Interrupted("stopped after the regions were found")
     assert isinstance(found, Known)
     return found
 
