@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from boxwright.data.prepare import Prepared
 from boxwright.model import Model
 from boxwright.results import Result
 from boxwright.types import Batch
+from boxwright.weights import from_torchvision
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,13 @@ class Case:
 
 def load(folder: Path, name: str) -> Case:
     return Case(json.loads((folder / f"{name}.json").read_text()), np.load(folder / f"{name}.npz"))
+
+
+@lru_cache(maxsize=1)
+def built(folder: Path, name: str) -> tuple[Case, Model]:
+    """A case and the model with its weights."""
+    case = load(folder, name)
+    return case, from_torchvision(name, case.state_dict())
 
 
 def picture(h: int, w: int, seed: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,33 +17,9 @@ from boxwright.weights import from_torchvision
 NAMES = ("ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "retinanet_resnet50_fpn")
 
 
-@lru_cache(maxsize=1)
-def built(folder: Path, name: str) -> tuple[reference.Case, Model]:
-    case = reference.load(folder, name)
-    return case, from_torchvision(name, case.state_dict())
-
-
 @pytest.fixture(scope="module", params=NAMES)
 def pair(shared: Path, request: pytest.FixtureRequest) -> tuple[reference.Case, Model]:
-    return built(shared / "reference/torchvision", request.param)
-
-
-@pytest.fixture(scope="module")
-def case(pair: tuple[reference.Case, Model]) -> reference.Case:
-    return pair[0]
-
-
-@pytest.fixture(scope="module")
-def model(pair: tuple[reference.Case, Model]) -> Model:
-    return pair[1]
-
-
-@pytest.fixture(scope="module")
-def out(case: reference.Case, model: Model) -> Predictions:
-    """Of image 0 alone."""
-    one = reference.batch(case, model, 0)
-    with torch.no_grad():
-        return model.net(one.images, one.sizes)
+    return reference.built(shared / "reference/torchvision", request.param)
 
 
 def test_head_outputs(case: reference.Case, model: Model, out: Predictions) -> None:
@@ -122,7 +97,7 @@ def test_frozen_norms_add_nothing_to_the_variance(shared: Path, tmp_path: Path) 
     """Published files were trained with them; the model and its checkpoint remember."""
     import boxwright as bw
 
-    case, plain = built(shared / "reference/torchvision", "retinanet_resnet50_fpn")
+    case, plain = reference.built(shared / "reference/torchvision", "retinanet_resnet50_fpn")
     state = {k: v for k, v in case.state_dict().items() if not k.endswith("num_batches_tracked")}
     frozen = from_torchvision("retinanet_resnet50_fpn", state)
     again = bw.load(frozen.save(tmp_path / "frozen.safetensors"))
@@ -134,7 +109,7 @@ def test_the_first_published_files_names_are_understood(shared: Path) -> None:
     """Towers and pyramids were plain convolutions then: conv.2 is today's conv.1.0."""
     import re
 
-    case, model = built(shared / "reference/torchvision", "retinanet_resnet50_fpn")
+    case, model = reference.built(shared / "reference/torchvision", "retinanet_resnet50_fpn")
 
     def older(key: str) -> str:
         key = re.sub(r"(_blocks\.\d)\.0\.", r"\1.", key)

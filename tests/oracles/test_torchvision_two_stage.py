@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,39 +13,14 @@ import torch
 from boxwright.detectors import TwoStage
 from boxwright.model import Model
 from boxwright.types import TwoStageOutput
-from boxwright.weights import from_torchvision
 
 NAMES = ("fasterrcnn_mobilenet_v3_large_320_fpn", "fasterrcnn_resnet50_fpn")
 ALL = 10**6  # more than there are: nothing is drawn at random
 
 
-@lru_cache(maxsize=1)
-def built(folder: Path, name: str) -> tuple[reference.Case, Model]:
-    case = reference.load(folder, name)
-    return case, from_torchvision(name, case.state_dict())
-
-
 @pytest.fixture(scope="module", params=NAMES)
 def pair(shared: Path, request: pytest.FixtureRequest) -> tuple[reference.Case, Model]:
-    return built(shared / "reference/torchvision", request.param)
-
-
-@pytest.fixture(scope="module")
-def case(pair: tuple[reference.Case, Model]) -> reference.Case:
-    return pair[0]
-
-
-@pytest.fixture(scope="module")
-def model(pair: tuple[reference.Case, Model]) -> Model:
-    return pair[1]
-
-
-@pytest.fixture(scope="module")
-def out(case: reference.Case, model: Model) -> TwoStageOutput:
-    """Of image 0 alone."""
-    one = reference.batch(case, model, 0)
-    with torch.no_grad():
-        return model.net(one.images, one.sizes)
+    return reference.built(shared / "reference/torchvision", request.param)
 
 
 def near(ours: np.ndarray, theirs: np.ndarray) -> None:
