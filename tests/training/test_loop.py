@@ -29,8 +29,9 @@ from boxwright.training.loop import fit
 from boxwright.training.settings import TrainSettings
 from boxwright.training.setup import Run, plan
 from boxwright.training.stop import DivergenceError, Interrupted, StopRequest
+from boxwright.types import Batch, Predictions
 
-from .toys import CLASSES, QUICK, VARIED, toy_data, toy_model
+from .toys import CLASSES, QUICK, VARIED, ToyNet, toy_data, toy_model
 
 # 10 images in batches of 4: 8 iterations, validations after 3, 5 and 8; epochs end inside batches.
 KILLS = (1, 3, 4, 7, 8)
@@ -118,6 +119,28 @@ def rows(out: Path) -> list[dict[str, str]]:
             {k: v for k, v in row.items() if k not in ("seconds", "images_per_second")}
             for row in csv.DictReader(file)
         ]
+
+
+class Drawing(ToyNet):
+    """Draws before it computes, as a network does that samples regions."""
+
+    def taught(self, batch: Batch) -> Predictions:
+        torch.rand(3)
+        return super().taught(batch)
+
+
+def test_a_run_resumed_before_its_first_step_draws_what_it_would_have_drawn(
+    data: Dataset, tmp_path: Path
+) -> None:
+    """The picture of the first batch is made once, and takes nothing from the run's chance."""
+    model = model_with()
+    model.net = Drawing()
+    todo = plan(model, data, data, tmp_path, QUICK, VARIED)
+    with team("cpu") as here, Run(todo, here) as parts:
+        before = torch.get_rng_state()
+        with Journal(parts, Silent(), resume=False, overwrite=False):
+            assert (tmp_path / "first_batch.png").exists()
+            assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("kill", KILLS)

@@ -192,5 +192,7 @@ def picture(comparison: Comparison, splits: Mapping[str, Split]) -> str:
         left = place * (WIDTH + 90) + 20
         body += f'<text class="title" x="{left}" y="24">{title}</text>'
         body += panel.replace("<svg ", f'<svg x="{left}" y="34" height="{ABOVE + HEIGHT + BELOW:g}" ', 1)
-    drawn = svg(2 * (WIDTH + 90), ABOVE + HEIGHT + BELOW + 44, body, "Accuracy against seconds an image", "lineage")
+    drawn = svg(
+        2 * (WIDTH + 90), ABOVE + HEIGHT + BELOW + 44, body, "Accuracy against seconds an image", "lineage"
+    )
     return drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from boxwright.assign import IoUAssigner
 from boxwright.boxes import DeltaCoder
@@ -25,6 +25,10 @@ from boxwright.recipes.recipe import SMALL_ADAMW, Parts, Recipe
 from boxwright.recipes.regions import RegionSettings
 from boxwright.sample import Balanced
 from boxwright.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from boxwright.training.finish import TrainResult
+    from boxwright.training.setup import Plan
 
 
 @dataclass(frozen=True)
@@ -118,11 +122,11 @@ def faster_rcnn(stand: regions.Build) -> Callable[[int, FasterRCNN], Parts]:
     return build
 
 
-def _alternate(*given: Any, **named: Any) -> Any:
+def _alternate(todo: Plan, *, resume: bool, overwrite: bool, device: str) -> TrainResult:
     # Not at import: the steps import the loop, which imports the recipes.
     from boxwright.training.alternating import train_alternating
 
-    return train_alternating(*given, **named)
+    return train_alternating(todo, resume=resume, overwrite=overwrite, device=device)
 
 
 _PAPER = "Ren et al., Faster R-CNN, NIPS 2015"

@@ -36,8 +36,10 @@ def first_batch(run: Run, path: Path) -> None:
     if loaded.batch is None:
         return
     batch = to_device(loaded.batch, run.team.device, channels_last=plan.settings.channels_last)
-    net = run.moving.net.eval()
-    with torch.no_grad():
+    net, device = run.moving.net.eval(), run.team.device
+    # Networks that sample regions draw; what is drawn for a picture must not be missing in the run.
+    forked = torch.random.fork_rng([device] if device.type == "cuda" else [])
+    with forked, torch.no_grad():
         priors, assignment = plan.model.objective.assigned(net.taught(batch), batch.targets)
     pictures = []
     for row in range(len(loaded.batch.paths)):
