@@ -77,7 +77,7 @@ def laid(cell: float, *sizes: tuple[int, int], sides: tuple[float, ...] = (0.31,
     A side that goes evenly into the image can put the middle of a pixel of the context on the image's very edge,
     where rounding decides whether it is seen.
     """
-    boxes = [Windows(sides, cell=cell)(np.zeros((*size, 3), np.uint8)) for size in sizes]
+    boxes = [Windows(sides, stride=0.25, cell=cell)(np.zeros((*size, 3), np.uint8)) for size in sizes]
     most = max(map(len, boxes))
     valid = np.array([[i < len(own) for i in range(most)] for own in boxes])
     return given(np.stack([np.pad(own, ((0, most - len(own)), (0, 0))) for own in boxes]), valid)
