@@ -113,7 +113,7 @@ def command(
         suggest(detector, train_images, val_images, settings, augment, out, device)
         return
 
-    from boxwright.training.loop import train
+    from boxwright.training.run import train
 
     try:
         result = train(

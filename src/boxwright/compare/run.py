@@ -22,7 +22,7 @@ from boxwright.manifest import Manifest
 from boxwright.preprocess import Preprocess
 from boxwright.recipes import find
 from boxwright.training.journal import LAST
-from boxwright.training.loop import train
+from boxwright.training.run import train
 from boxwright.training.state import facts
 from boxwright.training.transfer import begin
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from boxwright.assign import IoUAssigner
 from boxwright.boxes import DeltaCoder
@@ -25,10 +24,6 @@ from boxwright.recipes.recipe import SMALL_ADAMW, Parts, Recipe
 from boxwright.recipes.regions import RegionSettings
 from boxwright.sample import Balanced
 from boxwright.training.settings import TrainSettings
-
-if TYPE_CHECKING:
-    from boxwright.training.finish import TrainResult
-    from boxwright.training.setup import Plan
 
 
 @dataclass(frozen=True)
@@ -120,13 +115,6 @@ def faster_rcnn(stand: regions.Build) -> Callable[[int, FasterRCNN], Parts]:
         return Parts(net, settings.objective(), settings.decoder(settings.proposals[1]), on.preprocess)
 
     return build
-
-
-def _alternate(todo: Plan, *, resume: bool, overwrite: bool, device: str) -> TrainResult:
-    # Not at import: the steps import the loop, which imports the recipes.
-    from boxwright.training.alternating import train_alternating
-
-    return train_alternating(todo, resume=resume, overwrite=overwrite, device=device)
 
 
 _PAPER = "Ren et al., Faster R-CNN, NIPS 2015"
@@ -228,7 +216,7 @@ FASTER_RCNN_VGG16_ALTERNATING = replace(
     FASTER_RCNN_VGG16,
     name="faster-rcnn-vgg16-alternating",
     summary="The same, trained in the paper's four steps: proposals, regions, and both again",
-    train_by=_alternate,
+    scheme="turns",
 )
 FASTER_RCNN_EFFICIENTNET_LITE0 = Recipe(
     "faster-rcnn-efficientnet-lite0-fpn",
@@ -257,5 +245,5 @@ FASTER_RCNN_EFFICIENTNET_LITE0_ALTERNATING = replace(
     FASTER_RCNN_EFFICIENTNET_LITE0,
     name="faster-rcnn-efficientnet-lite0-fpn-alternating",
     summary="The same, trained in four steps: proposals, regions, and both again",
-    train_by=_alternate,
+    scheme="turns",
 )

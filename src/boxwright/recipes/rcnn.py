@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -36,10 +36,6 @@ from boxwright.training.settings import TrainSettings
 from boxwright.weights import efficientnet_lite as lite_weights
 from boxwright.weights import resnet as resnet_weights
 from boxwright.weights import vgg as vgg_weights
-
-if TYPE_CHECKING:
-    from boxwright.training.finish import TrainResult
-    from boxwright.training.setup import Plan
 
 
 @dataclass(frozen=True)
@@ -189,13 +185,6 @@ FROM_RESNET50 = Pretrained(
 FROM_LITE0 = Pretrained(_into_trunk(lite_weights.load_trunk), lite_weights.packaged, lite_weights.ORIGIN)
 
 
-def _train(todo: Plan, *, resume: bool, overwrite: bool, device: str) -> TrainResult:
-    # Not at import: the stages import the loop, which imports the recipes.
-    from boxwright.training.stages import train_rcnn
-
-    return train_rcnn(todo, resume=resume, overwrite=overwrite, device=device)
-
-
 _PAPER = "Girshick et al., Rich feature hierarchies, CVPR 2014"
 # Section 2.3: a tenth of the rate of ImageNet's training (.001), two images of 64 windows here for its 128.
 _SGD = TrainSettings(batch=2, epochs=12, lr=1e-3, weight_decay=5e-4, warmup=100, clip=10.0, freeze_norms=True)
@@ -209,7 +198,7 @@ RCNN_VGG16 = Recipe(
     Augment(flip_horizontal=0.5),
     replace(_SGD, freeze_norms=False),
     FROM_VGG16,
-    train_by=_train,
+    scheme="stages",
 )
 RCNN_RESNET50 = replace(
     RCNN_VGG16,
@@ -229,5 +218,5 @@ RCNN_EFFICIENTNET_LITE0 = Recipe(
     AUGMENT_LIGHT,
     SMALL_ADAMW,
     FROM_LITE0,
-    train_by=_train,
+    scheme="stages",
 )

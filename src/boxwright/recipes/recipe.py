@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from torch import Tensor, nn
 
@@ -19,8 +19,7 @@ from boxwright.regions.source import RegionSource
 from boxwright.training.settings import TrainSettings
 
 if TYPE_CHECKING:
-    from boxwright.training.finish import TrainResult
-    from boxwright.training.setup import Plan
+    pass
 
 
 @dataclass(frozen=True)
@@ -92,13 +91,8 @@ NOTHING = Pretrained(_refuse, lambda: None, "")
 """For networks that start fresh."""
 
 
-@runtime_checkable
-class TrainBy(Protocol):
-    """Trains what gradients alone do not: finds what it needs, in as many stages as it takes, and measures."""
-
-    def __call__(self, todo: Plan, *, resume: bool, overwrite: bool, device: str) -> TrainResult:
-        """Train a plan; `boxwright.training.loop.train` says what the arguments are and what is raised."""
-        ...
+Scheme = Literal["descent", "stages", "turns"]
+"""How a recipe is trained: by gradients alone, in R-CNN's stages, or a first and a second stage by turns."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +110,7 @@ class Recipe:
         pretrained: where the backbone can start from.
         task: whether it finds boxes or labels whole images.
         coco: the name of torchvision's detector whose file can be downloaded to start from, or None.
-        train_by: trains a plan where gradients alone do not (`boxwright.training.stages`); None for the loop.
+        scheme: what trains it (`boxwright.training.run`).
     """
 
     name: str
@@ -129,7 +123,7 @@ class Recipe:
     pretrained: Pretrained
     task: Literal["detect", "classify"] = "detect"
     coco: str | None = None
-    train_by: TrainBy | None = None
+    scheme: Scheme = "descent"
 
 
 SMALL_ADAMW = TrainSettings(

@@ -8,71 +8,23 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
-from boxwright.data.augment import Augment
-from boxwright.data.records import Dataset
 from boxwright.errors import InputError
 from boxwright.files import write_text
-from boxwright.model import Model
-from boxwright.recipes import RECIPES
 from boxwright.training import display, optim
 from boxwright.training.distributed import team
 from boxwright.training.finish import TrainResult, finish
 from boxwright.training.journal import Journal
 from boxwright.training.loader import Loaded
-from boxwright.training.settings import TrainSettings
-from boxwright.training.setup import Plan, Run, plan
+from boxwright.training.setup import Plan, Run
 from boxwright.training.stop import DivergenceError, Interrupted, StopRequest
 from boxwright.training.validate import named, to_device, validate
 
 
-def train(
-    model: Model | str,
-    dataset: Dataset,
-    *,
-    val: Dataset | None = None,
-    out: str | Path,
-    settings: TrainSettings | None = None,
-    augment: Augment | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    overfit_one_batch: bool = False,
-    device: str = "auto",
-) -> TrainResult:
-    """Train a detector on a data set.
-
-    Args:
-        model: a model, whose weights are trained in place, or a recipe's name.
-        dataset: the training images.
-        val: the images that choose `best`; a held-out 15 % of `dataset` if not given.
-        out: the run's folder: `best.safetensors`, `last.safetensors`, `metrics.csv`, `run.json`, pictures.
-        settings: how; the recipe's own if not given.
-        augment: how images are varied; the recipe's own if not given.
-        resume: go on from `out`'s `last.safetensors`; all else must be as it was.
-        overwrite: replace another run that is in `out`.
-        overfit_one_batch: learn the first batch by heart, unvaried: a check of data and settings.
-        device: "auto", "cpu", "cuda" or "cuda:N".
-
-    Returns:
-        Where the files are and what was reached. `model` holds the best weights then.
-
-    Raises:
-        InputError: data, settings or folder that cannot be used; an unreadable image unless they are skipped.
-        DivergenceError: a loss that is not finite; `best` and `last` are those of before.
-        Interrupted: Ctrl-C or SIGTERM; `last` holds all that is needed to go on.
-    """
-    todo = plan(model, dataset, val, Path(out), settings, augment, overfit=overfit_one_batch)
-    recipe = RECIPES.get(todo.model.manifest.recipe)
-    if recipe is not None and recipe.train_by is not None and not overfit_one_batch:
-        return recipe.train_by(todo, resume=resume, overwrite=overwrite, device=device)
-    return train_net(todo, resume=resume, overwrite=overwrite, device=device)
-
-
 def train_net(todo: Plan, *, resume: bool, overwrite: bool, device: str) -> TrainResult:
-    """Train a plan's network by gradients; `train` says how, and what it raises."""
+    """Train a plan's network by gradients; `boxwright.training.run.train` says how, and what it raises."""
     with (
         team(device) as here,
         display.shown(here.first) as show,

@@ -93,7 +93,7 @@ def plan(
     *,
     overfit: bool = False,
 ) -> Plan:
-    """Put the parts of a run together; `boxwright.training.loop.train` says what they are.
+    """Put the parts of a run together; `boxwright.training.run.train` says what they are.
 
     Raises:
         InputError: images with classes that the model lacks, or none at all.
