@@ -33,7 +33,7 @@ ONE_TO_ONE: tuple[Three, Three] = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 """Pixels from -1 to 1, as most of TensorFlow's published nets want them."""
 CIFAR: tuple[Three, Three] = ((0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616))
 """Mean and deviation of CIFAR-10's pixels."""
-LITE: tuple[Three, Three] = ((127 / 255,) * 3, (128 / 255,) * 3)
+LITE: tuple[Three, Three] = (efficientnet.LITE_MEAN, efficientnet.LITE_STD)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,10 @@ from boxwright.backbones.inverted_plan import RELU6, Activation, Plan, Stage, ro
 from boxwright.backbones.layers import Norm, batch_norm
 from boxwright.backbones.pooled import PooledClassifier
 
+LITE_MEAN: tuple[float, float, float] = (127 / 255, 127 / 255, 127 / 255)
+LITE_STD: tuple[float, float, float] = (128 / 255, 128 / 255, 128 / 255)
+"""How the pixels were scaled that Lite's published weights have seen."""
+
 STAGES = (
     Stage(1, 3, 1, 16, 1),
     Stage(6, 3, 2, 24, 2),

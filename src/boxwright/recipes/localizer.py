@@ -8,14 +8,14 @@ identical priors leave no other order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from boxwright.assign import IoUAssigner
-from boxwright.backbones.efficientnet import EfficientNetLite
+from boxwright.backbones.efficientnet import LITE_MEAN, LITE_STD, EfficientNetLite
 from boxwright.boxes import DeltaCoder
 from boxwright.data.augment import AUGMENT_LIGHT
 from boxwright.decode import Decoder
@@ -99,8 +99,7 @@ _CODER = DeltaCoder((10.0, 10.0, 5.0, 5.0))
 
 def _efficientnet_lite0(classes: int, settings: Localisation) -> Parts:
     net = Localizer(EfficientNetLite(0, ("last",)), settings.boxes, classes)
-    preprocess = Preprocess((settings.size, settings.size))
-    preprocess = replace(preprocess, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+    preprocess = Preprocess((settings.size, settings.size), mean=LITE_MEAN, std=LITE_STD)
     return Parts(net, settings.objective(), settings.decoder(), preprocess)
 
 

@@ -16,7 +16,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from boxwright.assign import IoUAssigner
-from boxwright.backbones.efficientnet import EfficientNetLite
+from boxwright.backbones.efficientnet import LITE_MEAN, LITE_STD, EfficientNetLite
 from boxwright.backbones.pixels import Pixels
 from boxwright.backbones.resnet import ResNet
 from boxwright.backbones.vgg import VGG
@@ -161,7 +161,7 @@ def resnet50(settings: CropSettings) -> tuple[nn.Module, nn.Module, int, Preproc
 def efficientnet_lite0(settings: CropSettings) -> tuple[nn.Module, nn.Module, int, Preprocess]:
     """All rows and the last layer, and the mean over positions."""
     trunk = EfficientNetLite(0, ("last",))
-    preprocess = replace(settings.preprocess(), mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+    preprocess = replace(settings.preprocess(), mean=LITE_MEAN, std=LITE_STD)
     return trunk, Mean(), trunk.specs[-1].channels, preprocess
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
 
@@ -17,9 +17,6 @@ from boxwright.objective import Objective, TwoStageObjective
 from boxwright.preprocess import Preprocess
 from boxwright.regions.source import RegionSource
 from boxwright.training.settings import TrainSettings
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

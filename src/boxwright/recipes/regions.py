@@ -13,7 +13,7 @@ from typing import Literal
 from torch import nn
 
 from boxwright.assign import IoUAssigner
-from boxwright.backbones.efficientnet import EfficientNetLite
+from boxwright.backbones.efficientnet import LITE_MEAN, LITE_STD, EfficientNetLite
 from boxwright.backbones.layers import batch_norm
 from boxwright.backbones.mobilenet_v3 import MobileNetV3
 from boxwright.backbones.resnet import ResNet
@@ -190,7 +190,7 @@ def mobilenet_v3_large_fpn(settings: RegionSettings) -> Stand:
 def efficientnet_lite0_fpn(settings: RegionSettings) -> Stand:
     """The same on strides 8, 16 and 32."""
     trunk = EfficientNetLite(0, taps=("stage3", "stage5", "stage7"))
-    preprocess = replace(settings.preprocess(), mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+    preprocess = replace(settings.preprocess(), mean=LITE_MEAN, std=LITE_STD)
     return _pyramid(settings, trunk, preprocess)
 
 

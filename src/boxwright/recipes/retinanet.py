@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from boxwright.assign import Force, IoUAssigner
-from boxwright.backbones.efficientnet import EfficientNetLite
+from boxwright.backbones.efficientnet import LITE_MEAN, LITE_STD, EfficientNetLite
 from boxwright.backbones.layers import batch_norm
 from boxwright.backbones.mobilenet_v3 import MobileNetV3
 from boxwright.backbones.resnet import ResNet
@@ -182,7 +182,7 @@ def _mobilenet_v3_large(classes: int, settings: RetinaNet) -> Parts:
 
 def _efficientnet_lite0(classes: int, settings: RetinaNet) -> Parts:
     trunk = EfficientNetLite(0, taps=("stage3", "stage5", "stage7"))
-    preprocess = replace(settings.preprocess(), mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+    preprocess = replace(settings.preprocess(), mean=LITE_MEAN, std=LITE_STD)
     return retinanet(classes, settings, trunk, preprocess)
 
 

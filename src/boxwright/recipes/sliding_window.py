@@ -75,7 +75,7 @@ _PAPER = "Dalal and Triggs, Histograms of oriented gradients, CVPR 2005; Sermane
 
 SLIDING_WINDOW_VGG16 = Recipe(
     "sliding-window-vgg16",
-    "VGG-16 on every window of five sizes and three shapes",
+    "VGG-16 on every window of six sizes and three shapes",
     _PAPER,
     SlidingWindow(),
     sliding_window(rcnn.vgg16),

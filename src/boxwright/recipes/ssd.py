@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from boxwright.assign import Force, IoUAssigner
 from boxwright.backbones import vgg
-from boxwright.backbones.efficientnet import EfficientNetLite
+from boxwright.backbones.efficientnet import LITE_MEAN, LITE_STD, EfficientNetLite
 from boxwright.backbones.layers import batch_norm
 from boxwright.backbones.mobilenet_v3 import MobileNetV3
 from boxwright.boxes import DeltaCoder
@@ -129,7 +129,7 @@ def ssd_efficientnet_lite0(classes: int, settings: SSD) -> Parts:
     priors = settings.priors()
     head = PerLevelHead(neck.specs, priors.per_cell, classes + 1, separable=True)
     net = OneStage(backbone, neck, head, priors)
-    preprocess = Preprocess((settings.size, settings.size), mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+    preprocess = Preprocess((settings.size, settings.size), mean=LITE_MEAN, std=LITE_STD)
     return Parts(net, *_objective_and_decoder(settings), preprocess)
 
 

@@ -24,12 +24,9 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from boxwright.data.records import Dataset
 from boxwright.detectors import TwoStage
@@ -46,6 +43,7 @@ from boxwright.training.distributed import Team, team
 from boxwright.training.finish import TrainResult
 from boxwright.training.halves import FirstStage, SecondStage
 from boxwright.training.journal import BEST, LAST
+from boxwright.training.judges import silent
 from boxwright.training.loop import train_net
 from boxwright.training.setup import Plan
 from boxwright.weights.read import copy_strictly
@@ -76,11 +74,11 @@ def train_alternating(
     if not isinstance(net, TwoStage):
         raise TypeError("alternating training is for two-stage networks")
     with team(device) as here:
-        say = say if here.first else _silent
+        say = say if here.first else silent
         if here.first:
             _begin(todo, resume=resume, overwrite=overwrite)
         here.wait()
-        copy_strictly(net, _weights(out / START), out / START)
+        copy_strictly(net, state.tensors(read_model(out / START)), out / START)
         finder, own = copy.deepcopy(net.proposals), net.proposals
         backbone, neck, head = (own.get_submodule(name) for name in ("backbone", "neck", "head"))
 
@@ -144,7 +142,7 @@ def _step(part: Plan, here: Team, *, resume: bool) -> dict[str, Any]:
             write_text(record, json.dumps({"seconds": result.seconds, "iterations": result.iterations}))
         here.wait()
     # From the file in any case, so that what follows is the same whether the run was stopped here or not.
-    copy_strictly(part.model.net, _weights(best), best)
+    copy_strictly(part.model.net, state.tensors(read_model(best)), best)
     found: dict[str, Any] = json.loads(record.read_text())
     return found
 
@@ -180,11 +178,3 @@ def _part(todo: Plan, number: int, learner: FirstStage | SecondStage) -> Plan:
 def _of_one_class(dataset: Dataset, manifest: Manifest) -> Dataset:
     samples = (replace(sample, labels=np.zeros_like(sample.labels)) for sample in dataset.samples)
     return replace(dataset, samples=tuple(samples), classes=manifest.classes, ids=manifest.ids)
-
-
-def _weights(path: Path) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(value) for name, value in read_model(path).tensors.items()}
-
-
-def _silent(line: str) -> None:
-    """Only the first of several processes talks."""

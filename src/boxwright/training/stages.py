@@ -221,7 +221,7 @@ def _fine_tuned(tuning: Tuning, start: Path, here: Team, say: Say) -> tuple[Mode
         going = (tuning.out / LAST).exists()
         if not going:
             copy_strictly(
-                tuning.model.net, _weights(_kept(start, "begin the run anew with --overwrite")), start
+                tuning.model.net, state.tensors(_kept(start, "begin the run anew with --overwrite")), start
             )
         result = train_net(tuning, resume=going, overwrite=not going, device=str(here.device))
         told = {"seconds": result.seconds, "iterations": result.iterations, "broken": result.broken}
@@ -236,7 +236,7 @@ def _fine_tuned(tuning: Tuning, start: Path, here: Team, say: Say) -> tuple[Mode
     # From the file in any case, and into a network that training has not laid out otherwise in memory: so what
     # follows is the same to the bit whether the run was stopped here or not.
     tuned = _with_softmax(tuning.model)
-    copy_strictly(tuned.net, _weights(file), best)
+    copy_strictly(tuned.net, state.tensors(file), best)
     tuned.net.to(here.device)
     return tuned, record
 
@@ -260,10 +260,6 @@ def _kept(path: Path, hint: str) -> ModelFile:
         return read_model(path)
     except InputError as error:
         raise InputError(error.message, path=path, hint=hint) from error
-
-
-def _weights(file: ModelFile) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(value) for name, value in file.tensors.items()}
 
 
 def _record(path: Path) -> dict[str, Any]:

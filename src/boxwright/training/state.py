@@ -89,6 +89,11 @@ def arrays(net: nn.Module) -> dict[str, np.ndarray]:
     return {name: _array(value) for name, value in net.state_dict().items()}
 
 
+def tensors(file: ModelFile) -> dict[str, Tensor]:
+    """A file's tensors by name: what `arrays` gave when it was written."""
+    return {name: torch.from_numpy(value) for name, value in file.tensors.items()}
+
+
 def write_last(path: Path, moving: Moving, manifest: Manifest, facts: dict[str, Any]) -> None:
     """Write all that is needed to go on; the file before it stays as `last.previous.safetensors`.
 
