@@ -61,6 +61,9 @@ def command(
     `boxwright compare data/cells --ablation focal --out runs/focal`
 
     `boxwright compare data/cells --lineage --seeds 1 --epochs 24 --out runs/lineage`
+
+    `boxwright compare data/voc --lineage --models r-cnn=rcnn-efficientnet-lite0:model.proposals=600 --seeds 1 --out
+    runs/lineage`  with R-CNN changed
     """
     from boxwright.compare import lineage as history
     from boxwright.compare import lineage_page, page, record, speed, summary, table

@@ -191,7 +191,8 @@ def chosen(
         models: what `parse` takes; with an ablation at most one, on which it stands.
         ablation: a name in `ABLATIONS`, or None.
         common: changes of all variants, which a variant's own changes overrule.
-        given: variants that are compared in any case, before those that are named.
+        given: variants that are compared in any case, before those that are named; one that is named as one of
+            these takes its place.
 
     Raises:
         InputError: nothing to compare, names that are unknown, settings that a recipe has not.
@@ -199,7 +200,8 @@ def chosen(
     named = parse(models)
     if ablation is not None:
         named = _ablated(ablation, named)
-    named = (*given, *named)
+    own = {one.label: one for one in named}
+    named = (*(own.pop(one.label, one) for one in given), *own.values())
     if not named:
         raise InputError("nothing to compare", hint="name recipes by --models a,b or choose an --ablation")
     variants = tuple(replace(one, changes=(*common, *one.changes)) for one in named)

@@ -97,7 +97,8 @@ class WindowHead(RegionHead):
 
     def features(self, levels: Sequence[Tensor], regions: Priors) -> Float[Tensor, "batch roi feature"]:
         """What the two layers judge by; 0 for regions that are not valid."""
-        if torch.is_grad_enabled():
+        # Without data (on "meta", where operations are counted) no region has a place: each counts as alone.
+        if torch.is_grad_enabled() or levels[0].is_meta:
             return super().features(levels, regions)
         batch, count = regions.valid.shape
         features = levels[0].new_zeros(batch, count, self.scores.in_features)
