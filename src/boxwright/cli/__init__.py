@@ -77,6 +77,8 @@ _EXTRAS = {
         ("torch", "hotcoco", "numba", "matplotlib", "sklearn", "skimage", "tensorboard"), "train"
     ),
     **dict.fromkeys(("onnx", "onnxscript"), "export"),
+    "pyarrow": "cluster",
+    **dict.fromkeys(("pyspark", "pandas"), "spark"),
     "av": "video",
 }
 
