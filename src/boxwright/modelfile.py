@@ -1,4 +1,4 @@
-"""The `.safetensors` file of a model: weights, manifest and a hash over every byte; no pickle, ever.
+"""The `.safetensors` file of a model: weights, description and a hash over every byte; no pickle, ever.
 
 The layout is the published safetensors one (eight bytes of header length, a JSON header, raw tensors), so any
 reader of that format opens it. It is written here rather than by the library because the header must hold a
@@ -16,10 +16,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 
+from boxwright.card import Card
 from boxwright.errors import InputError
 from boxwright.files import replacing
 from boxwright.manifest import KEY, Manifest
@@ -32,9 +33,33 @@ _CHUNK = 1 << 22
 _DAMAGED = "copy or download it again"
 
 
+@runtime_checkable
+class Description(Protocol):
+    """What is said of a model beside its weights: a detector's `Manifest`, another network's `Card`."""
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        ...
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """What any model file holds, its description unread.
+
+    Attributes:
+        tensors: by name, as views into one buffer; writable.
+        description: the JSON that stands beside the weights.
+        extra: further texts that the writer put in (a checkpoint's optimiser state, ...).
+    """
+
+    tensors: dict[str, np.ndarray]
+    description: str
+    extra: dict[str, str]
+
+
 @dataclass(frozen=True)
 class ModelFile:
-    """What a model file holds.
+    """What a detector's file holds.
 
     Attributes:
         tensors: by name, as views into one buffer; writable.
@@ -50,7 +75,7 @@ class ModelFile:
 def write_model(
     path: Path,
     tensors: Mapping[str, np.ndarray],
-    manifest: Manifest,
+    description: Description,
     *,
     extra: Mapping[str, str] | None = None,
     keep: Path | None = None,
@@ -60,7 +85,7 @@ def write_model(
     Args:
         path: the `.safetensors` file; what it held stays until the new one is complete and synced.
         tensors: float16/32/64, int32/64, uint8 or bool arrays by name.
-        manifest: the model's description.
+        description: of the model.
         extra: further texts for the header; not "boxwright" or "sha256".
         keep: where the previous file stays, if there was any.
 
@@ -73,7 +98,7 @@ def write_model(
         raise ValueError(f"{sorted(reserved)} is reserved")
     # Wide elements first: then every tensor is aligned to its own element size without gaps.
     names = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
-    header: dict[str, Any] = {"__metadata__": {**(extra or {}), KEY: manifest.to_json(), "sha256": _BLANK}}
+    header: dict[str, Any] = {"__metadata__": {**(extra or {}), KEY: description.to_json(), "sha256": _BLANK}}
     end = 0
     for name in names:
         begin, end = end, end + tensors[name].nbytes
@@ -93,7 +118,40 @@ def write_model(
 
 
 def read_model(path: str | Path) -> ModelFile:
-    """Read and verify one model file.
+    """Read and verify a detector's file.
+
+    Raises:
+        InputError: missing, damaged, cut short, not a model file, one that boxwright did not write, or another
+            network than a detector.
+    """
+    file = read_file(path)
+    if (card := Card.found(file.description)) is not None:
+        raise InputError(
+            f"is a network for {card.task}, not a detector",
+            path=path,
+            hint=f"see boxwright {card.task} --help",
+        )
+    manifest = Manifest.from_json(file.description, path=Path(path))
+    return ModelFile(file.tensors, manifest, file.extra)
+
+
+def read_net(path: str | Path, task: str) -> tuple[dict[str, np.ndarray], Card]:
+    """Read and verify the file of a network that is no detector.
+
+    Args:
+        path: the `.safetensors` file.
+        task: what it must be for, such as "style".
+
+    Raises:
+        InputError: as `read_model`; or it is for something else.
+    """
+    file = read_file(path)
+    own = {name: value for name, value in file.tensors.items() if not name.startswith("training.")}
+    return own, Card.expected(file.description, task, Path(path))
+
+
+def read_file(path: str | Path) -> TensorFile:
+    """Read and verify one model file of any kind.
 
     Raises:
         InputError: missing, damaged, cut short, not a model file, or one that boxwright did not write.
@@ -113,7 +171,7 @@ def read_model(path: str | Path) -> ModelFile:
         ) from error
     tensors = {name: _tensor(payload, entry, path) for name, entry in header.items()}
     extra = {key: value for key, value in metadata.items() if key not in (KEY, "sha256")}
-    return ModelFile(tensors, Manifest.from_json(metadata[KEY], path=path), extra)
+    return TensorFile(tensors, metadata[KEY], extra)
 
 
 def _raw(array: np.ndarray) -> memoryview:

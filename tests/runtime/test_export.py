@@ -138,7 +138,7 @@ def suppression() -> object:
     """The operator alone in ONNX Runtime: 10 boxes, IoU 0.5, 12 places."""
     import onnxruntime
 
-    from boxwright.runtime.export import translations
+    from boxwright.runtime.onnx_ops import translations
 
     example = (torch.rand(2, 10, 4), torch.rand(2, 10), torch.arange(10).remainder(3).expand(2, -1))
     batch = torch.export.Dim("batch")

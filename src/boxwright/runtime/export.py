@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import logging
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +18,8 @@ from boxwright.manifest import KEY
 from boxwright.model import Model
 from boxwright.runtime.candidates import TorchCandidates
 from boxwright.runtime.onnx import BLANK, INPUTS, OUTPUTS, OnnxEngine, seal
-from boxwright.runtime.onnx_ops import translations
 from boxwright.runtime.parity import Parity, Rule, Tolerance, compare
-
-OPSET = 18
-"""Of 2022: read by every ONNX Runtime and OpenVINO of the last years."""
+from boxwright.runtime.translate import Axis, translate
 
 _HALF = Tolerance(box=2.0, score=0.02, iou=0.1, share=0.02)
 _PROTOBUF_LIMIT = 2**31
@@ -120,36 +114,10 @@ class _Graph(nn.Module):
 
 
 def _translate(net: nn.Module, decoder: Decoder, size: tuple[int, int]) -> Any:
-    """The ONNX protobuf, without what the exporter says of its own work (it names files of this machine)."""
-    batch = torch.export.Dim("batch", min=1, max=1 << 16)
+    """The ONNX protobuf of both."""
     example = (torch.zeros(2, 3, *size), torch.tensor([size, size]))
-    with _quiet(), torch.no_grad():
-        # Captured here and not by torch.onnx.export, which falls back to a fixed batch without a word.
-        captured = torch.export.export(
-            _Graph(net, decoder), example, dynamic_shapes={name: {0: batch} for name in INPUTS}
-        )
-        program = torch.onnx.export(
-            captured,
-            dynamo=True,
-            verbose=False,
-            opset_version=OPSET,
-            input_names=INPUTS,
-            output_names=OUTPUTS,
-            dynamic_shapes={name: {0: "batch"} for name in INPUTS},  # only for the name of the axis
-            custom_translation_table=translations(),
-        )
-    if program is None:
-        raise RuntimeError("torch.onnx.export returned nothing")
-    proto = program.model_proto
-    proto.ClearField("metadata_props")
-    proto.producer_name = "boxwright"
-    graph = proto.graph
-    graph.ClearField("metadata_props")
-    for entry in (*graph.node, *graph.input, *graph.output, *graph.initializer):
-        entry.ClearField("metadata_props")
-        entry.ClearField("doc_string")
-    graph.ClearField("value_info")
-    return proto
+    batch = {0: Axis("batch")}
+    return translate(_Graph(net, decoder), example, dict.fromkeys(INPUTS, batch), OUTPUTS)
 
 
 def _narrow(proto: Any) -> None:
@@ -176,17 +144,3 @@ def _decoded(images: Sequence[Any]) -> Iterator[np.ndarray]:
 
     for image in images:
         yield to_pixels(image)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's remarks on its own internals from the screen."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from boxwright.card import Card
 from boxwright.errors import InputError
 from boxwright.manifest import KEY, Manifest
 from boxwright.predict import Found, Predictor, Propose, Regions
@@ -49,10 +50,16 @@ class OnnxEngine:
 
     def __init__(self, source: str | Path | bytes, threads: int | None = None) -> None:
         path = None if isinstance(source, bytes) else Path(source)
-        content = source if isinstance(source, bytes) else _read(Path(source))
+        content = source if isinstance(source, bytes) else read_graph(Path(source))
         verify(content, path)
-        self._session = _session(content, threads, path)
+        self._session = session(content, threads, path)
         metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+        if (card := Card.found(metadata[KEY])) is not None:
+            raise InputError(
+                f"is a network for {card.task}, not a detector",
+                path=path,
+                hint=f"see boxwright {card.task} --help",
+            )
         self.manifest = Manifest.from_json(metadata[KEY], path=path)
         self._inputs = {entry.name for entry in self._session.get_inputs()}
 
@@ -159,7 +166,12 @@ def verify(content: bytes, path: Path | None) -> None:
         raise InputError("is damaged: its contents do not match its sha256", path=path, hint=_DAMAGED)
 
 
-def _read(path: Path) -> bytes:
+def read_graph(path: Path) -> bytes:
+    """The file's content.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
         return path.read_bytes()
     except OSError as error:
@@ -168,7 +180,17 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def _session(content: bytes, threads: int | None, path: Path | None) -> Any:
+def session(content: bytes, threads: int | None, path: Path | None) -> Any:
+    """ONNX Runtime's session of a graph.
+
+    Args:
+        content: the graph.
+        threads: how many it may use; None is all cores.
+        path: its file, for the error's text.
+
+    Raises:
+        InputError: ONNX Runtime cannot open it.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -14,7 +14,8 @@ from torch import nn
 from boxwright.errors import InputError
 from boxwright.manifest import Manifest
 from boxwright.modelfile import write_model
-from boxwright.training.display import Display, Step
+from boxwright.training.display import Display
+from boxwright.training.pace import Pace, means
 from boxwright.training.pictures import first_batch
 from boxwright.training.record import Events, Metrics, write_run
 from boxwright.training.setup import Run
@@ -47,21 +48,20 @@ class Journal:
         self._facts = run.plan.facts()
         self._told_broken = 0
         if resume:
-            _need(self.out / LAST)
+            need(self.out / LAST)
             read_last(self.out / LAST, run.moving, self._facts)
         elif run.team.first:
-            _clear(self.out, overwrite)
+            clear(self.out, overwrite)
 
     def __enter__(self) -> Journal:
         progress = self.run.moving.progress
-        self._began = self._saved = time.monotonic()
-        self._start = progress.iteration
-        self._spent_before = progress.seconds
-        self._since_line: dict[str, float] = {}
-        if not self.run.team.first:
+        self._saved = time.monotonic()
+        first, plan = self.run.team.first, self.run.plan
+        self._events = Events(self.out / "tb", progress.iteration) if first else None
+        self._pace = Pace(plan.settings, len(plan.train), progress, self.show, self._events)
+        if not first:
             return self
         self._metrics = Metrics(self.out / "metrics.csv", progress.iteration)
-        self._events = Events(self.out / "tb", progress.iteration)
         if progress.iteration:
             self.show.say(f"resuming after iteration {progress.iteration} of {self.run.plan.total}")
         else:
@@ -73,39 +73,12 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.run.team.first:
+        if self._events is not None:
             self._events.close()
 
     def stepped(self, losses: Mapping[str, float], lr: float, seconds: float) -> None:
         """Take in one iteration: its losses, its learning rate and how long it took."""
-        plan, progress = self.run.plan, self.run.moving.progress
-        progress.position = progress.iteration * plan.images_per_iteration
-        progress.seconds = self._spent_before + time.monotonic() - self._began
-        told = {**losses, "steps": 1, "images": plan.images_per_iteration, "seconds": seconds}
-        for sums in (self._since_line, progress.since):
-            for name, value in told.items():
-                sums[name] = sums.get(name, 0.0) + value
-            sums["lr"] = lr
-        due = progress.iteration % plan.settings.log_every == 0 or progress.iteration == plan.total
-        if not self.run.team.first:
-            return
-        means = _means(self._since_line)
-        self.show.step(
-            Step(
-                iteration=progress.iteration,
-                total=plan.total,
-                epoch=plan.epoch(progress.iteration),
-                epochs=round(plan.epoch(plan.total), 1),
-                losses={name: means[name] for name in losses if name not in ("positives", "gradient")},
-                lr=lr,
-                speed=means["images_per_second"],
-                remaining=self._remaining(),
-            ),
-            due=due,
-        )
-        if due:
-            self._events.add("train", means, progress.iteration)
-            self._since_line = {}
+        self._pace.stepped(losses, lr, seconds)
 
     def validated(self, measured: Validation) -> None:
         """Take in a validation; the best so far is written."""
@@ -115,7 +88,7 @@ class Journal:
         better = progress.note(*self.run.team.agree(*figures))
         if better:
             self.best_validation = measured
-        if not self.run.team.first:
+        if self._events is None:
             return
         self.run.broken |= measured.broken
         if better:
@@ -127,7 +100,7 @@ class Journal:
             "iteration": progress.iteration,
             "epoch": plan.epoch(progress.iteration),
             "seconds": progress.seconds,
-            **_means(progress.since),
+            **means(progress.since),
             **{f"val_{name}": value for name, value in measured.losses.items()},
             **{name: measured.metrics[name] for name in _REPORTED if name in measured.metrics},
             "best": progress.best or 0.0,
@@ -158,14 +131,6 @@ class Journal:
         patience = self.run.plan.settings.patience
         return bool(patience) and self.run.moving.progress.stale >= patience
 
-    def _remaining(self) -> float:
-        """Seconds that the rest will take at the pace so far, validations included."""
-        plan, progress = self.run.plan, self.run.moving.progress
-        done = progress.iteration - self._start
-        rest = (time.monotonic() - self._began) / done * (plan.total - progress.iteration)
-        minutes = plan.settings.minutes
-        return min(rest, 60 * minutes - progress.seconds) if minutes else rest
-
     def _notes(self, measured: Validation) -> dict[str, str | float]:
         plan, progress = self.run.plan, self.run.moving.progress
         figures = {f"val_{k}": v for k, v in measured.metrics.items() if k in _REPORTED and v == v}
@@ -190,15 +155,6 @@ class Journal:
                 self.show.say(f"  {path}: {reason}")
 
 
-def _means(sums: Mapping[str, float]) -> dict[str, float]:
-    """Means of the losses over steps, the last learning rate, and images per second."""
-    if not sums:
-        return {}
-    others = ("lr", "steps", "images", "seconds")
-    means = {name: value / sums["steps"] for name, value in sums.items() if name not in others}
-    return {**means, "lr": sums["lr"], "images_per_second": sums["images"] / sums["seconds"]}
-
-
 def write_best(
     path: Path,
     net: nn.Module,
@@ -212,7 +168,7 @@ def write_best(
     write_model(path, arrays(net), described, keep=keep)
 
 
-def _clear(out: Path, overwrite: bool) -> None:
+def clear(out: Path, overwrite: bool) -> None:
     """Make sure that the folder holds no other run; only what a run writes is ever removed."""
     if out.exists() and not out.is_dir():
         raise InputError("is a file, not a folder", path=out, hint="choose another --out")
@@ -227,6 +183,6 @@ def _clear(out: Path, overwrite: bool) -> None:
     shutil.rmtree(out / "tb", ignore_errors=True)
 
 
-def _need(last: Path) -> None:
+def need(last: Path) -> None:
     if not last.exists():
         raise InputError("holds no run to resume", path=last.parent, hint="begin one without --resume")

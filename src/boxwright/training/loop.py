@@ -5,11 +5,10 @@ Whoever wants another loop writes one with the same parts; each stands in its ow
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-import torch
+from torch import Tensor
 
 from boxwright.errors import InputError
 from boxwright.files import write_text
@@ -19,6 +18,7 @@ from boxwright.training.finish import TrainResult, finish
 from boxwright.training.journal import Journal
 from boxwright.training.loader import Loaded
 from boxwright.training.setup import Plan, Run
+from boxwright.training.step import take_step
 from boxwright.training.stop import DivergenceError, Interrupted, StopRequest
 from boxwright.training.validate import named, to_device, validate
 
@@ -75,55 +75,19 @@ def fit(run: Run, journal: Journal, stop: StopRequest) -> None:
 
 
 def iterate(run: Run, batches: Iterator[Loaded], stop: StopRequest) -> tuple[dict[str, float], bool]:
-    """One step of the optimiser.
-
-    Returns:
-        Losses by name (means over the accumulated batches and all processes) with the norm of the gradients,
-        and whether any process was asked to stop.
-
-    Raises:
-        DivergenceError: a loss or the gradient is not finite; the weights were not moved.
-    """
-    settings, moving = run.plan.settings, run.moving
-    sums: dict[str, torch.Tensor] = {}
-    paths: list[str] = []
+    """One step of the optimiser; `boxwright.training.step.take_step` says what comes of it, and what it raises."""
     # All at once, so that an unreadable image is met before anything has moved.
-    for loaded in [next(batches) for _ in range(settings.accumulate)]:
-        run.broken |= {one.path: one.reason for one in loaded.broken}
-        if loaded.batch is None:
-            continue
-        paths += loaded.batch.paths
-        batch = to_device(loaded.batch, run.team.device, channels_last=settings.channels_last)
-        with moving.precision.autocast():
-            out = moving.net.taught(batch)
-        losses = named(run.plan.model.objective(out, batch.targets))
-        moving.precision.backward(losses["loss"] / settings.accumulate)
-        for name, value in losses.items():
-            sums[name] = sums.get(name, 0) + value.detach() / settings.accumulate
-    if not sums:
-        return {}, stop.asked
-
-    run.team.average_gradients(list(optim.trained(moving.optimiser)))
-    moving.precision.unscale(moving.optimiser)
-    sums["gradient"] = optim.clip_gradients(moving.optimiser, settings.clip)
-    sums["stopping"] = torch.tensor(float(stop.asked), device=run.team.device)
-    # All that the processor wants to know of a step comes over in one piece.
-    report = dict(zip(sums, run.team.mean(torch.stack(list(sums.values()))).tolist(), strict=True))
-    stopping = report.pop("stopping") > 0
-    report = check_finite(report, paths, run)
-    moving.precision.step(moving.optimiser)
-    moving.optimiser.zero_grad(set_to_none=True)
-    if moving.ema is not None:
-        moving.ema.update(moving.net)
-    return report, stopping
+    loaded = [next(batches) for _ in range(run.plan.settings.accumulate)]
+    return take_step(run.moving, run.plan.settings, run.team, taught(run, loaded), stop)
 
 
-def check_finite(report: dict[str, float], paths: list[str], run: Run) -> dict[str, float]:
-    """Stop before a step that would spoil the weights; returns what is finite.
-
-    A scaled gradient that overflows is no reason: float16's scale is lowered and the step left out.
-    """
-    bad = [name for name, value in report.items() if not math.isfinite(value)]
-    if bad and not (run.moving.precision.scaled and bad == ["gradient"]):
-        raise DivergenceError(f"the {bad[0]} of iteration {run.moving.progress.iteration + 1}", paths)
-    return {name: value for name, value in report.items() if name not in bad}
+def taught(run: Run, loaded: Iterable[Loaded]) -> Iterator[tuple[dict[str, Tensor], list[str]]]:
+    """The losses of batches, and their files; a batch without a readable image has none."""
+    moving = run.moving
+    for one in loaded:
+        run.broken |= {image.path: image.reason for image in one.broken}
+        if one.batch is not None:
+            batch = to_device(one.batch, run.team.device, channels_last=run.plan.settings.channels_last)
+            with moving.precision.autocast():
+                out = moving.net.taught(batch)
+            yield named(run.plan.model.objective(out, batch.targets)), list(one.batch.paths)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from boxwright.errors import InputError
-from boxwright.training.settings import TrainSettings
+from boxwright.training.settings import DescentSettings
 
 WARMUP_PART = 4
 """Warm-up takes at most one part in so many of a run, so that short runs reach their learning rate."""
@@ -64,7 +64,7 @@ def backbone_stages(net: nn.Module) -> tuple[nn.Module, ...]:
     return tuple(stages()) if callable(stages) else ()
 
 
-def build_optimiser(net: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+def build_optimiser(net: nn.Module, settings: DescentSettings) -> torch.optim.Optimizer:
     """SGD or AdamW over what has gradients.
 
     Weights with two axes or more are decayed; biases, norms and scales are not (He et al. 2019, "Bag of
@@ -91,13 +91,13 @@ def build_optimiser(net: nn.Module, settings: TrainSettings) -> torch.optim.Opti
     return torch.optim.SGD(described, lr=settings.lr, momentum=settings.momentum, fused=True)
 
 
-def lr_at(settings: TrainSettings, iteration: int, total: int) -> float:
+def lr_at(settings: DescentSettings, iteration: int, total: int) -> float:
     """The learning rate of an iteration (from 0) of a run of `total`.
 
     Warm-up rises linearly and reaches `settings.lr` in its last iteration (Goyal et al. 2017, section 2.2);
     the cosine goes from there to `final_lr * lr` in the run's last (Loshchilov and Hutter 2017, eq. 5).
 
-    >>> s = TrainSettings(lr=1.0, warmup=2, schedule="steps", milestones=(0.5, 0.8))
+    >>> s = DescentSettings(lr=1.0, warmup=2, schedule="steps", milestones=(0.5, 0.8))
     >>> [round(lr_at(s, i, 10), 3) for i in range(10)]
     [0.5, 1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.01, 0.01]
     """

@@ -1,7 +1,8 @@
 """What a training run can be told: frozen records without torch, for recipes and the command line.
 
-A recipe carries one `TrainSettings`; the command line changes single fields by `--set train.lr=0.01`. A key
-that does not exist is an error that names its neighbours, and a value is read as its field's type says.
+A detector's recipe carries one `TrainSettings`, another network's task a `DescentSettings`; the command line changes
+single fields by `--set train.lr=0.01`. A key that does not exist is an error that names its neighbours, and a value is
+read as its field's type says.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
-class TrainSettings:
-    """How a model is trained. An iteration is one step of the optimiser.
+class DescentSettings:
+    """How any network descends. An iteration is one step of the optimiser.
 
     Attributes:
         epochs: passes over the training images.
@@ -46,16 +47,10 @@ class TrainSettings:
         amp: mixed precision: "auto" (bfloat16 on GPUs and CPUs that compute in it, else float16 on GPUs and nothing
             on CPUs), "off", "bf16" or "fp16".
         channels_last: memory layout of images and weights.
-        select: the validation figure that chooses `best` and stops early.
         eval_every: epochs between validations; the last iteration is always validated.
         patience: validations without a better figure after which the run stops; 0 never stops.
         save_minutes: `last` is saved at every validation and whenever so many minutes have passed.
         log_every: iterations between lines in TensorBoard and, when not on a terminal, on the screen.
-        bad_images: what an unreadable image does: "error" ends the run, "skip" leaves it out and lists it.
-        proposals: the file with the images' regions, for detectors that judge given ones; "" makes one in the run's
-            folder.
-        workers: processes that decode and augment; 0 does it in the main process, -1 chooses by the cores.
-        cache: keep decoded images in memory when all of them fit into one gigabyte, all workers together.
         threads: of torch on the CPU; 0 leaves torch's choice.
         seed: of order, augmentation and dropout; two runs with one seed on one machine are equal.
     """
@@ -82,21 +77,16 @@ class TrainSettings:
     freeze_norms: bool = False
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
     channels_last: bool = True
-    select: Literal["AP", "AP50", "accuracy"] = "AP50"
     eval_every: int = 1
     patience: int = 0
     save_minutes: float = 5.0
     log_every: int = 20
-    bad_images: Literal["error", "skip"] = "error"
-    proposals: str = ""
-    workers: int = -1
-    cache: bool = True
     threads: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
-            value = getattr(self, name)
+            value = getattr(self, name, low)
             if not low <= value <= high:
                 limits = f"at least {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
                 raise InputError(f"train.{name} is {value!r}, must be {limits}")
@@ -104,6 +94,44 @@ class TrainSettings:
             raise InputError(f"train.lr is {self.lr!r}, must be above 0")
         if any(not 0 < part < 1 for part in self.milestones):
             raise InputError(f"train.milestones is {self.milestones!r}, parts of the run between 0 and 1")
+
+    def total(self, images: int) -> int:
+        """Iterations of a run over so many images."""
+        return self.iterations or math.ceil(self.epochs * images / self.images_per_iteration)
+
+    @property
+    def images_per_iteration(self) -> int:
+        """Images that one step of the optimiser sees."""
+        return self.batch * self.accumulate
+
+    def epoch(self, iteration: int, images: int) -> float:
+        """Passes over so many training images after so many iterations."""
+        return iteration * self.images_per_iteration / images
+
+    def validates(self, iteration: int, images: int) -> bool:
+        """Whether a validation follows this iteration: each `eval_every` epochs and at the end."""
+        before, now = (int(self.epoch(done, images) / self.eval_every) for done in (iteration - 1, iteration))
+        return iteration > 0 and (now > before or iteration == self.total(images))
+
+
+@dataclass(frozen=True)
+class TrainSettings(DescentSettings):
+    """How a detector is trained.
+
+    Attributes:
+        select: the validation figure that chooses `best` and stops early.
+        bad_images: what an unreadable image does: "error" ends the run, "skip" leaves it out and lists it.
+        proposals: the file with the images' regions, for detectors that judge given ones; "" makes one in the run's
+            folder.
+        workers: processes that decode and augment; 0 does it in the main process, -1 chooses by the cores.
+        cache: keep decoded images in memory when all of them fit into one gigabyte, all workers together.
+    """
+
+    select: Literal["AP", "AP50", "accuracy"] = "AP50"
+    bad_images: Literal["error", "skip"] = "error"
+    proposals: str = ""
+    workers: int = -1
+    cache: bool = True
 
 
 _INF = math.inf

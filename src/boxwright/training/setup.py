@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -23,10 +22,9 @@ from boxwright.predict import Propose
 from boxwright.recipes import find
 from boxwright.training import loader, optim, state
 from boxwright.training.distributed import Team
-from boxwright.training.ema import Ema
 from boxwright.training.loader import Loaded
 from boxwright.training.memory import keep_freed_memory
-from boxwright.training.precision import Precision
+from boxwright.training.pace import place_in
 from boxwright.training.regions import FILE, known
 from boxwright.training.settings import TrainSettings
 from boxwright.training.validate import hold_out
@@ -60,23 +58,20 @@ class Plan:
     @property
     def images_per_iteration(self) -> int:
         """Images that one step of the optimiser sees."""
-        return self.settings.batch * self.settings.accumulate
+        return self.settings.images_per_iteration
 
     @property
     def total(self) -> int:
         """Iterations of the whole run."""
-        images = self.settings.epochs * len(self.train)
-        return self.settings.iterations or math.ceil(images / self.images_per_iteration)
+        return self.settings.total(len(self.train))
 
     def epoch(self, iteration: int) -> float:
         """Passes over the training images after so many iterations."""
-        return iteration * self.images_per_iteration / len(self.train)
+        return self.settings.epoch(iteration, len(self.train))
 
     def validates(self, iteration: int) -> bool:
-        """Whether a validation follows this iteration: each `eval_every` epochs and at the end."""
-        every = self.settings.eval_every
-        passed = int(self.epoch(iteration) / every) > int(self.epoch(iteration - 1) / every)
-        return iteration > 0 and (passed or iteration == self.total)
+        """Whether a validation follows this iteration."""
+        return self.settings.validates(iteration, len(self.train))
 
     def facts(self) -> dict[str, Any]:
         """What a continuation must agree on."""
@@ -160,13 +155,7 @@ class Run:
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         net = plan.model.net.to(team.device, memory_format=layout)  # type: ignore[call-overload]
         self.frozen = optim.freeze(net, settings.freeze, norms=settings.freeze_norms or team.world > 1)
-        self.moving = state.Moving(
-            net=net,
-            optimiser=optim.build_optimiser(net, settings),
-            ema=Ema(net, settings.ema, settings.ema_ramp) if settings.ema else None,
-            precision=Precision(team.device, settings.amp),
-            progress=state.Progress(),
-        )
+        self.moving: state.Moving[Network] = state.begin(net, settings, team.device)
         self.broken: dict[str, str] = {}
         self.workers = settings.workers
         if self.workers < 0:
@@ -214,16 +203,12 @@ class Run:
     @property
     def place(self) -> int:
         """How far the schedule is, in iterations; the plan's total when the run is over."""
-        progress, minutes, total = self.moving.progress, self.plan.settings.minutes, self.plan.total
-        if not minutes:
-            return progress.iteration
-        (seconds,) = self.team.agree(progress.seconds)
-        return min(total, max(progress.iteration, int(total * seconds / (60 * minutes))))
+        return place_in(self.moving.progress, self.plan.settings, self.plan.total, self.team)
 
     @property
     def best_net(self) -> Network:
         """The weights that are validated and kept: the EMA's where there is one."""
-        return self.moving.ema.net if self.moving.ema else self.moving.net
+        return self.moving.best_net
 
     def batches(self) -> Iterator[Loaded]:
         """Training batches from where the run stands to its end."""

@@ -13,7 +13,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -21,13 +21,15 @@ from torch import Tensor, nn
 
 from boxwright.data.augment import Augment
 from boxwright.data.records import Dataset
-from boxwright.detectors import Network
 from boxwright.errors import InputError
 from boxwright.manifest import Manifest
-from boxwright.modelfile import ModelFile, read_model, write_model
+from boxwright.modelfile import Description, ModelFile, TensorFile, read_file, write_model
 from boxwright.training.ema import Ema
+from boxwright.training.optim import build_optimiser
 from boxwright.training.precision import Precision
-from boxwright.training.settings import TrainSettings
+from boxwright.training.settings import DescentSettings, TrainSettings
+
+Net = TypeVar("Net", bound=nn.Module)
 
 PREFIX = "training."
 """How the names of tensors begin that are not the network's."""
@@ -65,7 +67,7 @@ class Progress:
     def note(self, figure: float, runner_up: float) -> bool:
         """Take in a validation's figures; True if it is the best so far. A figure of nan is the worst."""
         self.validated = self.iteration
-        figure, runner_up = (-1.0 if math.isnan(value) else value for value in (figure, runner_up))
+        figure, runner_up = (-math.inf if math.isnan(value) else value for value in (figure, runner_up))
         if self.best is not None and (figure, runner_up) <= (self.best, self.runner_up):
             self.stale += 1
             return False
@@ -74,14 +76,30 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Moving:
+class Moving(Generic[Net]):
     """The parts of a run that change as it goes on."""
 
-    net: Network
+    net: Net
     optimiser: torch.optim.Optimizer
-    ema: Ema[Network] | None
+    ema: Ema[Net] | None
     precision: Precision
     progress: Progress
+
+    @property
+    def best_net(self) -> Net:
+        """The weights that are validated and kept: the EMA's where there is one."""
+        return self.ema.net if self.ema else self.net
+
+
+def begin(net: Net, settings: DescentSettings, device: torch.device) -> Moving[Net]:
+    """The moving parts of a run that has not begun."""
+    return Moving(
+        net=net,
+        optimiser=build_optimiser(net, settings),
+        ema=Ema(net, settings.ema, settings.ema_ramp) if settings.ema else None,
+        precision=Precision(device, settings.amp),
+        progress=Progress(),
+    )
 
 
 def arrays(net: nn.Module) -> dict[str, np.ndarray]:
@@ -89,18 +107,18 @@ def arrays(net: nn.Module) -> dict[str, np.ndarray]:
     return {name: _array(value) for name, value in net.state_dict().items()}
 
 
-def tensors(file: ModelFile) -> dict[str, Tensor]:
+def tensors(file: ModelFile | TensorFile) -> dict[str, Tensor]:
     """A file's tensors by name: what `arrays` gave when it was written."""
     return {name: torch.from_numpy(value) for name, value in file.tensors.items()}
 
 
-def write_last(path: Path, moving: Moving, manifest: Manifest, facts: dict[str, Any]) -> None:
+def write_last(path: Path, moving: Moving[Any], description: Description, facts: dict[str, Any]) -> None:
     """Write all that is needed to go on; the file before it stays as `last.previous.safetensors`.
 
     Args:
         path: the file.
         moving: what changes.
-        manifest: the model's.
+        description: the model's.
         facts: what must be the same when the run goes on (see `facts`).
     """
     tensors = arrays(moving.net)
@@ -121,10 +139,10 @@ def write_last(path: Path, moving: Moving, manifest: Manifest, facts: dict[str, 
         "facts": facts,
     }
     previous = path.with_name(f"{path.stem}.previous{path.suffix}")
-    write_model(path, tensors, manifest, extra={"training": json.dumps(values)}, keep=previous)
+    write_model(path, tensors, description, extra={"training": json.dumps(values)}, keep=previous)
 
 
-def read_last(path: Path, moving: Moving, facts: dict[str, Any]) -> None:
+def read_last(path: Path, moving: Moving[Any], facts: dict[str, Any]) -> None:
     """Put a run's state back into freshly built parts.
 
     Args:
@@ -135,7 +153,7 @@ def read_last(path: Path, moving: Moving, facts: dict[str, Any]) -> None:
     Raises:
         InputError: missing or damaged, not of a training run, or of one with other settings or data.
     """
-    file = read_model(path)
+    file = read_file(path)
     if "training" not in file.extra:
         raise InputError(
             "holds a model but no training state", path=path, hint="resume from last.safetensors"
@@ -185,7 +203,7 @@ def compare(then: dict[str, Any], now: dict[str, Any], path: Path) -> None:
             )
 
 
-def _restore(file: ModelFile, values: dict[str, Any], moving: Moving) -> None:
+def _restore(file: TensorFile, values: dict[str, Any], moving: Moving[Any]) -> None:
     own = {name: value for name, value in file.tensors.items() if not name.startswith(PREFIX)}
     moving.net.load_state_dict({name: torch.from_numpy(value) for name, value in own.items()})
     parameters = dict(moving.net.named_parameters())
@@ -203,7 +221,7 @@ def _restore(file: ModelFile, values: dict[str, Any], moving: Moving) -> None:
         torch.cuda.set_rng_state(_under(file, "rng.")["cuda"], moving.precision.device)
 
 
-def _under(file: ModelFile, kind: str) -> dict[str, Tensor]:
+def _under(file: TensorFile, kind: str) -> dict[str, Tensor]:
     start = PREFIX + kind
     return {
         k.removeprefix(start): torch.from_numpy(v) for k, v in file.tensors.items() if k.startswith(start)
