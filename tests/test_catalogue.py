@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,17 @@ def test_foreign_layouts_are_said_to_be_unverified() -> None:
         "mmdetection",
     ]
     assert all("by what its sources say" in one for one in said)
+
+
+def test_windows_that_share_work_are_counted_as_windows_alone() -> None:
+    """Where regions lie is not known without data; what is counted is the most work that they can be."""
+    recipe = find("sliding-window-efficientnet-lite0")
+    each = []
+    for shared in (False, True):
+        settings = replace(recipe.settings, shared=shared)
+        with torch.device("meta"):
+            parts = recipe.build(3, settings)
+        assert parts.regions is not None
+        windows = parts.regions.most(*input_size(parts.preprocess))
+        each.append(recipe_cost(recipe, settings, 3).operations / windows)
+    assert each[0] == each[1] > 1e6

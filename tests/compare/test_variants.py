@@ -99,3 +99,11 @@ def test_ssds_variants_can_be_built_and_have_the_levels_that_they_say() -> None:
     assert [spec.channels for spec in built["ssd"]][:2] == [512, 1024]
     assert (built["ssd"][1].stride, built["no-atrous"][2].stride) == (16, 32)
     assert built["no-atrous"][2].channels == 1024
+
+
+def test_a_named_variant_takes_the_place_of_the_given_one_that_has_its_label() -> None:
+    given = (Variant("old", SMALL, ("train.epochs=3",)), Variant("kept", SMALL))
+    found = chosen([f"old={SMALL}:train.epochs=5,more={SMALL}"], None, ["train.batch=2"], given)
+    assert [one.label for one in found] == ["old", "kept", "more"]
+    assert found[0].changes == ("train.batch=2", "train.epochs=5")
+    assert settings(found[0]).train.epochs == 5
