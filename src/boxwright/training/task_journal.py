@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +23,7 @@ from boxwright.training.journal import BEST, LAST, clear, need
 from boxwright.training.pace import Pace, means
 from boxwright.training.record import Events, Metrics, write_run
 from boxwright.training.settings import DescentSettings
-
-if TYPE_CHECKING:
-    from boxwright.training.task import Task
+from boxwright.training.task import Task
 
 PREVIEW = "preview.png"
 

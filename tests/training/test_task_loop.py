@@ -19,7 +19,8 @@ from boxwright.errors import InputError
 from boxwright.modelfile import read_file, read_model, read_net
 from boxwright.training.settings import DescentSettings
 from boxwright.training.stop import DivergenceError, Interrupted
-from boxwright.training.task import Example, Task, train_task
+from boxwright.training.task import Example, Task
+from boxwright.training.task_loop import train_task
 
 SETTINGS = DescentSettings(
     epochs=6,
