@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxwright.data.augment import Augment
+from boxwright.data.hold_out import hold_out
 from boxwright.data.prepare import Preparer
 from boxwright.data.records import Dataset, Sample
 from boxwright.errors import InputError
 from boxwright.training.loader import load, plain_batches
-from boxwright.training.validate import as_results, hold_out
+from boxwright.training.validate import as_results
 from boxwright.training.workers import Pool
 
 from .toys import toy_data, toy_model

@@ -151,9 +151,9 @@ def open_splits(data: Path, val_split: str, policy: Any, seed: int) -> tuple[Dat
         InputError: no data, no such split, or splits without one to train on.
     """
     from boxwright.data import open_dataset, splits
+    from boxwright.data.hold_out import hold_out
     from boxwright.errors import InputError
     from boxwright.training.setup import HELD_OUT
-    from boxwright.training.validate import hold_out
 
     there = splits(data)
     if len(there) > 1 and "train" not in there:

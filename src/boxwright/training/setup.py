@@ -13,6 +13,7 @@ import torch
 
 from boxwright.data.augment import Augment
 from boxwright.data.classes import with_classes
+from boxwright.data.hold_out import hold_out
 from boxwright.data.prepare import Preparer, bare, decoded_bytes
 from boxwright.data.records import Dataset
 from boxwright.detectors import Network
@@ -27,7 +28,6 @@ from boxwright.training.memory import keep_freed_memory
 from boxwright.training.pace import place_in
 from boxwright.training.regions import FILE, known
 from boxwright.training.settings import TrainSettings
-from boxwright.training.validate import hold_out
 from boxwright.training.workers import Pool, automatic_workers
 
 CACHE_BYTES = 1e9

@@ -12,8 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from boxwright.data.records import Dataset
-from boxwright.errors import InputError
 from boxwright.evaluate.accuracy import label_metrics
 from boxwright.evaluate.coco import coco_metrics
 from boxwright.manifest import Manifest
@@ -122,31 +120,3 @@ def as_results(found: Detections, loaded: Loaded, manifest: Manifest) -> list[Re
 def _nothing(size: tuple[int, int]) -> Result:
     none = np.zeros(0, np.int64)
     return Result(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), none, none, (), size)
-
-
-def hold_out(dataset: Dataset, part: float, seed: int) -> tuple[Dataset, Dataset]:
-    """Take a random part of a data set away for validation.
-
-    Args:
-        dataset: at least two images.
-        part: how much of it, in (0, 1); at least one image goes, and at least one stays.
-        seed: the same seed takes the same images.
-
-    Returns:
-        What stays, and what was taken, each in the data set's order.
-
-    Raises:
-        InputError: fewer than two images, or a part that is none.
-    """
-    if not 0 < part < 1:
-        raise InputError(f"a validation part of {part} is not between 0 and 1")
-    if len(dataset) < 2:
-        raise InputError(
-            f"{len(dataset)} image cannot be split into training and validation",
-            path=dataset.root,
-            hint="add images, or give a data set with splits train and val",
-        )
-    count = min(max(1, round(part * len(dataset))), len(dataset) - 1)
-    taken = set(np.random.default_rng(seed).permutation(len(dataset))[:count].tolist())
-    rest = [i for i in range(len(dataset)) if i not in taken]
-    return replace(dataset.subset(rest), split="train"), replace(dataset.subset(sorted(taken)), split="val")
