@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from boxwright.card import Card
 from boxwright.errors import InputError
-from boxwright.runtime.export_net import GraphError, export_net
+from boxwright.runtime.export_net import GraphError, Trace, export_net
 from boxwright.runtime.graph import Graph
 from boxwright.runtime.onnx import OnnxEngine
 from boxwright.runtime.translate import Axis
@@ -27,8 +27,9 @@ def net() -> nn.Module:
     ).eval()
 
 
-def sizes(*shapes: tuple[int, int, int]) -> list[tuple[Tensor]]:
-    return [(torch.rand(batch, 3, height, width),) for batch, height, width in shapes]
+def trace(*shapes: tuple[int, int, int]) -> Trace:
+    examples = [(torch.rand(batch, 3, height, width),) for batch, height, width in shapes]
+    return Trace(examples, FREE, ("styled",))
 
 
 def test_a_graph_is_the_network_at_sizes_it_was_not_traced_at(tmp_path: Path) -> None:
@@ -57,13 +58,13 @@ class Unsteady(nn.Module):
 
 def test_a_graph_that_differs_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match="differs from the network"):
-        export_net(Unsteady(), CARD, tmp_path / "a.onnx", sizes((2, 4, 4), (2, 4, 4)), FREE, ("same",))
+        export_net(Unsteady(), CARD, tmp_path / "a.onnx", trace((2, 4, 4), (2, 4, 4)))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_graph_is_taken_for_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / "a.onnx"
-    export_net(net(), CARD, file, sizes((2, 8, 8)), FREE, ("styled",))
+    export_net(net(), CARD, file, trace((2, 8, 8)))
     with pytest.raises(InputError, match="is a network for style, not for upscale"):
         Graph(file, "upscale")
     with pytest.raises(InputError, match="is a network for style, not a detector"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,27 +21,33 @@ TOLERANCE = 1e-4
 """Largest difference of an output, as a part of its largest value."""
 
 
+@dataclass(frozen=True)
+class Trace:
+    """How a network becomes a graph.
+
+    Attributes:
+        examples: sets of inputs to compare on, of several sizes where axes are free; the first also traces the network.
+        free: names of the inputs, in order, with their free axes by number.
+        outputs: names of the outputs.
+    """
+
+    examples: Sequence[tuple[Tensor, ...]]
+    free: Mapping[str, Mapping[int, Axis]]
+    outputs: tuple[str, ...]
+
+
 class GraphError(RuntimeError):
     """The exported graph does not say what the network says; nothing was written."""
 
 
-def export_net(
-    net: nn.Module,
-    card: Card,
-    path: str | Path,
-    examples: Sequence[tuple[Tensor, ...]],
-    free: Mapping[str, Mapping[int, Axis]],
-    outputs: Sequence[str],
-) -> float:
+def export_net(net: nn.Module, card: Card, path: str | Path, trace: Trace) -> float:
     """Write a network as ONNX with its card inside.
 
     Args:
         net: tensors -> a tensor or a tuple of tensors; it stays as it is.
         card: travels in the file.
         path: the `.onnx` file.
-        examples: sets of inputs to compare on, of several sizes where axes are free; the first also traces it.
-        free: names of the inputs, in order, with their free axes by number.
-        outputs: names of the outputs.
+        trace: what it is fed, and what is compared.
 
     Returns:
         the largest difference found, as a part of the output's largest value.
@@ -49,26 +56,20 @@ def export_net(
         GraphError: the outputs differ.
         InputError: onnx is not installed, or the file cannot be written.
     """
-    content, difference = graph_of(net, card, examples, free, outputs)
+    content, difference = graph_of(net, card, trace)
     write_bytes(Path(path), content)
     return difference
 
 
-def graph_of(
-    net: nn.Module,
-    card: Card,
-    examples: Sequence[tuple[Tensor, ...]],
-    free: Mapping[str, Mapping[int, Axis]],
-    outputs: Sequence[str],
-) -> tuple[bytes, float]:
+def graph_of(net: nn.Module, card: Card, trace: Trace) -> tuple[bytes, float]:
     """The content that `export_net` writes, and the difference that it returns."""
     still = copy.deepcopy(net).cpu().float().eval()
-    proto = translate(still, examples[0], free, outputs)
+    proto = translate(still, trace.examples[0], trace.free, trace.outputs)
     for key, text in ((KEY, card.to_json()), ("sha256", BLANK)):
         proto.metadata_props.add(key=key, value=text)
     content = seal(proto.SerializeToString(deterministic=True))
     graph = Graph(content, card.task)
-    difference = max(_difference(still, graph, example) for example in examples)
+    difference = max(_difference(still, graph, example) for example in trace.examples)
     if not difference <= TOLERANCE:
         raise GraphError(
             f"the exported graph differs from the network by {difference:.2g} of its largest output"
