@@ -33,9 +33,7 @@ def trace(*shapes: tuple[int, int, int]) -> Trace:
 
 
 def test_a_graph_is_the_network_at_sizes_it_was_not_traced_at(tmp_path: Path) -> None:
-    difference = export_net(
-        net(), CARD, tmp_path / "a.onnx", sizes((2, 8, 12), (1, 20, 6)), FREE, ("styled",)
-    )
+    difference = export_net(net(), CARD, tmp_path / "a.onnx", trace((2, 8, 12), (1, 20, 6)))
     assert difference < 1e-4
     graph = Graph(tmp_path / "a.onnx", "style", threads=1)
     assert graph.card == CARD
