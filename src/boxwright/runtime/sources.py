@@ -80,6 +80,10 @@ class Sources:
             else:
                 yield Item(path, path, output)
 
+    def files(self) -> Iterator[Path]:
+        """The files themselves, videos unopened."""
+        return (path for path, _ in chain.from_iterable(self._found))
+
     def _expand(self, argument: str) -> list[tuple[Path, Path]]:
         """The files of one argument, each with the name of its output."""
         path = Path(argument)

@@ -1,0 +1,112 @@
+"""A Spark session whose noise goes into a file, and whose troubles are one line each."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyspark import SparkConf, SparkContext
+from pyspark.java_gateway import launch_gateway
+from pyspark.sql import SparkSession
+
+from boxwright.errors import InputError
+
+_JAVA = "install a Java runtime (17 or newer) and let JAVA_HOME name its folder"
+_FORMS = "such as local[2], spark://host:7077, yarn or k8s://..."
+_MASTER = re.compile(
+    r"local(\[(\d+|\*)(,\d+)?\])?|local-cluster\[\d+,\d+,\d+\]|spark://[^:,/]+:\d+(,[^:,/]+:\d+)*|yarn|k8s://.+"
+)
+_ANSWER_SECONDS = 5.0
+
+
+@contextmanager
+def spark_session(master: str, settings: dict[str, str] | None = None) -> Iterator[SparkSession]:
+    """A session on `master`, stopped at the end; one that is already active is used as it is, and left running.
+
+    What Spark writes goes into a file beside the temporary ones, whose path an error names. Under spark-submit the
+    log is that of spark-submit.
+
+    Args:
+        master: where to run, as Spark names it.
+        settings: Spark's own (`spark.executor.memory`, ...), over those of its spark-defaults.conf.
+
+    Raises:
+        InputError: no Java, no such master, or a setting that Spark refuses.
+    """
+    if (active := SparkSession.getActiveSession()) is not None:
+        yield active
+        return
+    _check(master)
+    log = Path(tempfile.mkdtemp(prefix="boxwright-spark-")) / "spark.log"
+    spark = _start(master, settings or {}, log)
+    try:
+        yield spark
+    finally:
+        spark.stop()
+
+
+def _check(master: str) -> None:
+    """Whether there is a Java, and somebody at the other end: Spark itself asks for a minute or more."""
+    if not _MASTER.fullmatch(master):
+        raise InputError(f"no Spark master is called {master!r}", hint=_FORMS)
+    home = os.environ.get("JAVA_HOME")
+    java = Path(home, "bin", "java") if home else None
+    if (java is not None and not java.exists()) or (java is None and shutil.which("java") is None):
+        raise InputError("Spark needs Java, and there is none" + (f" in {home}" if home else ""), hint=_JAVA)
+    if not master.startswith("spark://"):
+        return
+    for host in master.removeprefix("spark://").split(","):
+        name, _, port = host.rpartition(":")
+        try:
+            socket.create_connection((name, int(port)), _ANSWER_SECONDS).close()
+            return
+        except OSError:
+            continue
+    raise InputError(f"no Spark master answers at {master}", hint="start it, or check host and port")
+
+
+def _start(master: str, settings: dict[str, str], log: Path) -> SparkSession:
+    # The workers' interpreter: on another machine its path is another, which PYSPARK_PYTHON then says.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    conf = SparkConf(loadDefaults=False).setMaster(master).setAppName("boxwright")
+    for name, value in (_defaults(master) | settings).items():
+        conf.set(name, value)
+    gateway = None
+    try:
+        with log.open("wb") as noise:
+            gateway = launch_gateway(conf, {"stdout": noise, "stderr": noise})
+        return SparkSession(SparkContext(conf=conf, gateway=gateway))
+    # Java's errors come in as many classes as py4j has; what is of use is Spark's own line.
+    except Exception as error:
+        # The next context would take what this one has left behind.
+        SparkContext._gateway = SparkContext._jvm = None
+        if gateway is not None and gateway.proc is not None:
+            # Its Java ends when its input does.
+            gateway.proc.stdin.close()
+        raise InputError(f"Spark does not start on {master}: {_reason(error)}", hint=f"see {log}") from error
+
+
+def _defaults(master: str) -> dict[str, str]:
+    defaults = {
+        "spark.ui.showConsoleProgress": "false",
+        # A core a task: the graph's own threads and those of numpy would fight for it.
+        **{f"spark.executorEnv.{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")},
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+    }
+    if master.startswith("local"):
+        defaults |= {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1"}
+        defaults |= {"spark.driver.bindAddress": "127.0.0.1"}
+    return defaults
+
+
+def _reason(error: Exception) -> str:
+    java = getattr(error, "java_exception", None)
+    text = str(java.getMessage() if java is not None else error)
+    return text.strip().splitlines()[0] if text.strip() else type(error).__name__

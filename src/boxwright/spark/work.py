@@ -1,0 +1,266 @@
+"""One network over many images on Spark, by waves: what features and detections have in common."""
+
+from __future__ import annotations
+
+import math
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyspark.errors import AnalysisException
+from pyspark.ml.functions import predict_batch_udf
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import IntegerType, StringType, StructField, StructType
+
+from boxwright.errors import InputError
+from boxwright.images import EMPTY, read_image
+from boxwright.spark.listing import KEY, shown_path, spark_path, without
+from boxwright.spark.table import UNOPENED, UNREADABLE, WaveTable, changed
+
+Answer = dict[str, Any]
+"""What a network says of one image, by the name of the field."""
+Network = Callable[[Sequence[np.ndarray]], list[Answer]]
+"""Upright uint8 RGB images of any size -> an answer for each."""
+
+_TICK_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Work:
+    """A network and what it makes of an image.
+
+    Attributes:
+        open: makes the network, in each of Spark's Python workers once.
+        answer: the fields of an answer; lists are one-dimensional.
+        empty: the answer for a file that is no image.
+        columns: from the struct of an answer to the table's columns of it.
+        batch: images that the network sees at once.
+    """
+
+    open: Callable[[], Network]
+    answer: StructType
+    empty: Answer
+    columns: Callable[[Column], list[Column]]
+    batch: int
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How the work is cut.
+
+    Attributes:
+        task: images in a task, which is what is lost when a worker dies.
+        tasks: tasks a core in a wave, which is what is lost when the driver dies.
+    """
+
+    task: int = 128
+    tasks: int = 16
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a run went.
+
+    Attributes:
+        images: files that were listed.
+        before: of those, done by an earlier run.
+        unreadable: (path, reason) of those that are no images, an earlier run's too.
+        seconds: that this run took, of the listing on.
+    """
+
+    images: int
+    before: int
+    unreadable: tuple[tuple[str, str], ...]
+    seconds: float
+
+
+Watch = Callable[[int, int, float], None]
+"""Told now and then: images done, of how many, and how many a second."""
+
+
+def run_work(
+    spark: SparkSession, work: Work, files: pd.DataFrame, table: WaveTable, pace: Pace, watch: Watch
+) -> Done:
+    """Give every image of `files` a row in `table`, and take out the rows of others.
+
+    Args:
+        spark: where.
+        work: the network.
+        files: from `list_images`.
+        table: where the rows go; what is there already is not done again.
+        pace: how the work is cut.
+        watch: told how far it is.
+    """
+    started = perf_counter()
+    done = table.keys()
+    table.forget(changed(done, files))
+    todo = without(files, done)
+    before, total = len(files) - len(todo), len(files)
+    answers, position = _answers(work), 0
+    while position < len(todo):
+        # Workers may come and go between two waves.
+        wave = todo[position : position + spark.sparkContext.defaultParallelism * pace.task * pace.tasks]
+
+        def tell(share: float, position: int = position, size: int = len(wave)) -> None:
+            fresh = position + share * size
+            watch(before + int(fresh), total, fresh / (perf_counter() - started))
+
+        _run_wave(spark, work, answers, wave, table, pace, tell)
+        position += len(wave)
+    rows = table.rows(UNREADABLE).select("path", "reason").collect()
+    return Done(
+        total, before, tuple(sorted((row.path, row.reason) for row in rows)), perf_counter() - started
+    )
+
+
+def _run_wave(
+    spark: SparkSession,
+    work: Work,
+    answers: Any,
+    wave: pd.DataFrame,
+    table: WaveTable,
+    pace: Pace,
+    tell: Callable[[float], None],
+) -> None:
+    # Spark opens no file of 0 bytes.
+    for unopened, reason in ((wave.length == 0, EMPTY), (wave.length < 0, UNOPENED)):
+        if unopened.any():
+            table.refuse(wave[unopened], reason)
+    wave = wave[wave.length > 0]
+    if not wave.empty:
+        with _settings(spark, work, wave, pace):
+            files = _opened(spark, list(wave.path))
+            answer = answers("content").alias("answer")
+            modified = F.unix_millis("modificationTime").alias("modified")
+            rows = files.select(shown_path(F.col("path")).alias("path"), "length", modified, answer)
+            named = rows.select(*KEY, *work.columns(F.col("answer")), F.col("answer.reason").alias("reason"))
+            with _watched(spark, tell):
+                table.add(named, F.col("reason"), list(wave.path))
+    tell(1.0)
+
+
+def _opened(spark: SparkSession, paths: list[str]) -> DataFrame:
+    """The files as Spark's binary source; one that has gone since it was listed is left out."""
+    while True:
+        try:
+            return spark.read.format("binaryFile").load([spark_path(path) for path in paths])
+        except AnalysisException as error:
+            if error.getCondition() != "PATH_NOT_FOUND":
+                raise
+            gone = (error.getMessageParameters() or {}).get("path", "")
+            left = [path for path in paths if spark_path(path) != gone and path not in gone]
+            if len(left) == len(paths) or not left:
+                raise InputError("cannot be opened", path=gone, hint="check that it is there") from error
+            paths = left
+
+
+def _answers(work: Work) -> Any:
+    """The network as a function of a column of files' contents."""
+    open_network, empty = work.open, work.empty
+
+    def make() -> Callable[[np.ndarray], list[Answer]]:
+        network = open_network()
+
+        def predict(contents: np.ndarray) -> list[Answer]:
+            return judge(network, contents, empty)
+
+        return predict
+
+    fields = [*work.answer.fields, StructField("height", IntegerType()), StructField("width", IntegerType())]
+    returned = StructType([*fields, StructField("reason", StringType())])
+    # Else Spark may compute it once for each column that is made of it.
+    return predict_batch_udf(make, return_type=returned, batch_size=work.batch).asNondeterministic()
+
+
+def judge(network: Network, contents: Sequence[bytes] | np.ndarray, empty: Answer) -> list[Answer]:
+    """Answers for image files, undecodable ones among them.
+
+    Args:
+        network: sees those that can be decoded, together.
+        contents: of the files.
+        empty: the answer for the others.
+
+    Returns:
+        For each file its answer, with height and width, and the reason where there is no image, else "".
+    """
+    images: list[np.ndarray] = []
+    reasons = []
+    for content in contents:
+        try:
+            images.append(read_image(bytes(content)))
+            reasons.append("")
+        except InputError as error:
+            reasons.append(error.message)
+    sizes = iter([image.shape[:2] for image in images])
+    answers = iter(network(images) if images else ())
+    rows = []
+    for reason in reasons:
+        height, width = (0, 0) if reason else next(sizes)
+        answer = empty if reason else next(answers)
+        rows.append({**answer, "height": height, "width": width, "reason": reason})
+    return rows
+
+
+@contextmanager
+def _settings(spark: SparkSession, work: Work, wave: pd.DataFrame, pace: Pace) -> Iterator[None]:
+    """Spark's settings for a wave, and afterwards those of before."""
+    tasks = math.ceil(len(wave) / pace.task)
+    values = {
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(work.batch),
+        # Files are dealt out by their bytes; an opening that counts as 4 MB would make tasks of 32 images.
+        "spark.sql.files.openCostInBytes": "1",
+        "spark.sql.files.maxPartitionBytes": str(math.ceil(wave.length.sum() / tasks) + pace.task),
+        # A file that storage refuses must not stop a million others: it gets no row, and is written down.
+        "spark.sql.files.ignoreMissingFiles": "true",
+        "spark.sql.files.ignoreCorruptFiles": "true",
+        # Two kinds of rows are written side by side, without a sort before.
+        "spark.sql.maxConcurrentOutputFileWriters": "4",
+        # Listing given files by tens of thousands of tasks takes longer than reading them.
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": "64",
+    }
+    before = {name: spark.conf.get(name, None) for name in values}
+    try:
+        for name, value in values.items():
+            spark.conf.set(name, value)
+        yield
+    finally:
+        for name, old in before.items():
+            if old is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, old)
+
+
+@contextmanager
+def _watched(spark: SparkSession, tell: Callable[[float], None]) -> Iterator[None]:
+    """Tell from a thread which share of the tasks that are started in the block has ended."""
+    context, group, ended = spark.sparkContext, f"boxwright-{uuid.uuid4().hex[:8]}", threading.Event()
+
+    def watch() -> None:
+        tracker, most = context.statusTracker(), 0.0
+        while not ended.wait(_TICK_SECONDS):
+            jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group)]
+            stages = [tracker.getStageInfo(stage) for job in jobs if job for stage in job.stageIds]
+            known = [stage for stage in stages if stage]
+            tasks = sum(stage.numTasks for stage in known)
+            # Of a stage that runs once more (its worker died) the count begins anew.
+            most = max(most, sum(stage.numCompletedTasks for stage in known) / tasks) if tasks else most
+            if not ended.is_set():
+                tell(most)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    context.setJobGroup(group, "boxwright: images", interruptOnCancel=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        context.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
