@@ -1,0 +1,333 @@
+"""`boxwright vae`: teach a variational auto-encoder pictures; decode, draw and blend them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from boxwright.perceptual.loss import FeatureDistance
+    from boxwright.perceptual.vae_coder import Coder
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Teach a variational auto-encoder pictures; decode them, draw new ones, blend two.",
+)
+
+Model = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL", help="A run's best.safetensors, or the folder that `boxwright vae export` wrote."
+    ),
+]
+Sheet = Annotated[Path, typer.Option("--out", "-o", metavar="PICTURE", help="The sheet: .png, .jpg, .webp.")]
+JUDGE_TAPS = "stage1,stage2,stage3"
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+@app.command("train")
+def train(
+    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="A folder of images, at any depth.")],
+    out: Annotated[Path, typer.Option(help="The run's folder: weights, tables, pictures.")],
+    reconstruction: Annotated[
+        str,
+        typer.Option(
+            help="What a decoded picture should be near by: pixels, features (of --backbone), or both."
+        ),
+    ] = "pixels",
+    size: Annotated[int, typer.Option(help="Side of the pictures, a multiple of 16.", min=16)] = 64,
+    latent: Annotated[int, typer.Option(help="Numbers that stand for a picture.", min=1)] = 128,
+    beta: Annotated[
+        float, typer.Option(help="Weight of the divergence from the prior: more makes draws better.", min=0)
+    ] = 1.0,
+    backbone: Annotated[str, typer.Option(help="Whose features; `boxwright models` lists them.")] = "vgg16",
+    taps: Annotated[str, typer.Option(help="Which of its activations, by commas.")] = "conv1,conv2,conv3",
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="The backbone's: auto (installed), imagenet (downloaded if need be), none, or a file."
+        ),
+    ] = "auto",
+    judge: Annotated[
+        str,
+        typer.Option(help="Backbone that says how near decoded pictures look, never what to learn; or none."),
+    ] = "efficientnet-lite0",
+    judge_taps: Annotated[str, typer.Option(help="Which of its activations, by commas.")] = JUDGE_TAPS,
+    judge_weights: Annotated[str, typer.Option(help="The judge's, as --weights.")] = "auto",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the images.", min=1)] = None,
+    minutes: Annotated[float | None, typer.Option(help="End after so many, if not before.", min=0)] = None,
+    batch: Annotated[int | None, typer.Option(help="Images in a step.", min=1)] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate after warm-up.")] = None,
+    seed: Annotated[int, typer.Option(help="Of what is held out, order, variation, new weights.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any setting: train.KEY=VALUE or vae.KEY=VALUE. Repeatable."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a variational auto-encoder (Kingma and Welling 2014) on pictures as they are, without labels.
+
+    OUT/best.safetensors is best on a tenth of the pictures, which is held out; OUT/preview.png shows some of them
+    decoded, and new ones. By features (Hou et al. 2017) pictures keep texture where pixels blur it. Ctrl-C saves.
+
+    **Examples**
+
+    `boxwright vae train flowers --out runs/flowers --minutes 15`
+
+    `boxwright vae train flowers --out runs/sharp --reconstruction features --weights vgg16.safetensors`
+
+    `boxwright vae train flowers --out runs/lite --reconstruction both --backbone efficientnet-lite0
+    --taps stage1,stage2,stage3`
+
+    `boxwright vae train flowers --out runs/flowers --set vae.free_bits=0.05 --set train.ema=0.995`
+    """
+    import json
+
+    from boxwright.cli.console import say
+    from boxwright.cli.train import resuming_command
+    from boxwright.errors import InputError, near
+    from boxwright.perceptual.vae import VaeSettings
+    from boxwright.perceptual.vae_data import find_pictures, hold_back
+    from boxwright.training.settings import changed, sorted_changes
+    from boxwright.training.stop import Interrupted
+
+    weighed = {"pixels": (1.0, 0.0), "features": (0.0, 1.0), "both": (0.5, 0.5)}
+    if reconstruction not in weighed:
+        raise InputError(f"no reconstruction by {reconstruction!r}", hint=near(reconstruction, weighed))
+    by_pixels, by_features = weighed[reconstruction]
+    given = VaeSettings(
+        size=size,
+        latent=latent,
+        beta=beta,
+        pixels=by_pixels,
+        features=by_features,
+        backbone=backbone,
+        taps=_taps(taps),
+        seed=seed,
+    )
+    changes = sorted_changes(change or [], ["train", "vae"])
+    settings = changed(given, changes["vae"], name="vae")
+    steps = {"epochs": epochs, "minutes": minutes, "batch": batch, "lr": lr, "seed": seed}
+    named = {key: str(value) for key, value in steps.items() if value is not None}
+
+    learned, held = hold_back(find_pictures(images), settings.held, settings.seed)
+    say(f"{len(held)} of {len(learned) + len(held)} pictures are held out for validation (seed {seed})")
+
+    from boxwright.perceptual.vae_task import VAE_TRAINING, VaeTask
+    from boxwright.training.task_loop import train_task
+    from boxwright.weights.trunk import pretrained_trunk
+
+    descent = changed(VAE_TRAINING, changes["train"] | named, name="train")
+    notes, trunk = {"data": str(images)}, None
+    if settings.features:
+        trunk, origin = pretrained_trunk(settings.backbone, settings.taps, weights, say=say)
+        notes["features"] = origin.said
+    judges = {}
+    if judge != "none":
+        judges[judge] = _judge(judge, judge_taps, judge_weights)
+    task = VaeTask(settings, learned, held, trunk, judges, notes)
+    try:
+        result = train_task(task, descent, out, resume=resume, overwrite=overwrite, device=device)
+    except Interrupted as stopped:
+        say(f"{stopped}; go on with:\n  {resuming_command()}")
+        raise typer.Exit(3) from None
+    figures = {name: value for name, value in result.card.notes.items() if not isinstance(value, str)}
+    if as_json:
+        told = {"best": str(result.best), "iterations": result.iterations, "seconds": result.seconds}
+        typer.echo(json.dumps(told | {"figures": figures}))
+    say(f"best: {result.best}  {'  '.join(f'{name} {value:.4g}' for name, value in figures.items())}")
+    say(f"see {out / 'preview.png'}")
+
+
+@app.command("reconstruct")
+def reconstruct(
+    model: Model,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Images, or folders of them.")],
+    out: Sheet,
+    count: Annotated[int, typer.Option(help="Pictures on the sheet; figures are of all.", min=1)] = 12,
+    held: Annotated[
+        bool, typer.Option("--held", help="Of the folder that was trained on, only what was held out.")
+    ] = False,
+    judge: Annotated[
+        str, typer.Option(help="Backbone whose features say how near the decoded pictures are, or none.")
+    ] = "none",
+    judge_taps: Annotated[str, typer.Option(help="Which of its activations, by commas.")] = JUDGE_TAPS,
+    judge_weights: Annotated[str, typer.Option(help="Its weights, as --weights of train.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Encode pictures, decode the means of what was found, and lay both side by side.
+
+    **Examples**
+
+    `boxwright vae reconstruct runs/flowers/best.safetensors a.jpg b.jpg -o decoded.png`
+
+    `boxwright vae reconstruct runs/flowers/best.safetensors flowers --held -o held.png --judge efficientnet-lite0`
+    """
+    import json
+
+    from boxwright.cli.console import say
+    from boxwright.draw import write_picture
+    from boxwright.perceptual.vae_coder import open_coder
+    from boxwright.perceptual.vae_pictures import as_images, psnr, sheet, spaced
+
+    coder = open_coder(model)
+    paths = _held(coder, images) if held else _files(images)
+    pictures = _squares(coder, paths)
+    decoded = coder.decode(coder.encode(pictures))
+    shown = spaced(len(paths), count)
+    write_picture(
+        out, sheet([("pictures", as_images(pictures[shown])), ("decoded", as_images(decoded[shown]))])
+    )
+    each = psnr(decoded, pictures)
+    said: dict[str, Any] = {"pictures": len(paths), "psnr": round(float(each.mean()), 3)}
+    if judge != "none":
+        import torch
+
+        distance = _judge(judge, judge_taps, judge_weights)
+        pairs = zip(*(torch.from_numpy(array).split(50) for array in (decoded, pictures)), strict=True)
+        with torch.inference_mode():
+            said["distance"] = round(float(torch.cat([distance(a, b) for a, b in pairs]).mean()), 5)
+        said["judge"] = f"{judge} {judge_taps}"
+    if as_json:
+        rows = [{"path": str(path), "psnr": round(float(v), 3)} for path, v in zip(paths, each, strict=True)]
+        typer.echo(json.dumps(said | {"sheet": str(out), "each": rows}))
+    told = f", distance {said['distance']:.4f} by {said['judge']}" if "distance" in said else ""
+    say(f"{len(paths)} pictures, {said['psnr']:.2f} dB{told}; see {out}")
+
+
+@app.command("sample")
+def sample(
+    model: Model,
+    out: Sheet,
+    count: Annotated[int, typer.Option(help="How many.", min=1)] = 64,
+    columns: Annotated[int, typer.Option(help="In a row.", min=1)] = 8,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same.", min=0)] = 0,
+    temperature: Annotated[
+        float, typer.Option(help="Below 1: more usual and less various; 1 is the prior.", min=0)
+    ] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Draw new pictures from the prior.
+
+    **Example**
+
+    `boxwright vae sample runs/flowers/best.safetensors -o new.png --count 64 --temperature 0.8`
+    """
+    import json
+
+    from boxwright.cli.console import say
+    from boxwright.draw import write_picture
+    from boxwright.perceptual.vae_coder import open_coder
+    from boxwright.perceptual.vae_pictures import as_images, draw_latents, in_rows, sheet
+
+    coder = open_coder(model)
+    drawn = coder.decode(draw_latents(count, coder.latent, seed, temperature))
+    write_picture(out, sheet(in_rows(as_images(drawn), columns)))
+    if as_json:
+        said = {"sheet": str(out), "count": count, "seed": seed, "temperature": temperature}
+        typer.echo(json.dumps(said))
+    say(f"{count} drawn pictures; see {out}")
+
+
+@app.command("interpolate")
+def interpolate(
+    model: Model,
+    first: Annotated[Path, typer.Argument(metavar="A", help="The picture to begin with.")],
+    last: Annotated[Path, typer.Argument(metavar="B", help="The picture to end with.")],
+    out: Sheet,
+    steps: Annotated[int, typer.Option(help="Decoded pictures from one to the other.", min=2)] = 9,
+    as_json: AsJson = False,
+) -> None:
+    """Decode the way from one picture to another.
+
+    **Example**
+
+    `boxwright vae interpolate runs/flowers/best.safetensors rose.jpg tulip.jpg -o strip.png`
+    """
+    import json
+
+    import numpy as np
+
+    from boxwright.cli.console import say
+    from boxwright.draw import write_picture
+    from boxwright.perceptual.vae_coder import open_coder
+    from boxwright.perceptual.vae_pictures import as_images, between, sheet
+
+    coder = open_coder(model)
+    pictures = _squares(coder, [first, last])
+    a, b = coder.encode(pictures)
+    way = coder.decode(between(a, b, steps))
+    # The pictures themselves at both ends, beside what they are decoded to.
+    row = as_images(np.concatenate([pictures[:1], way, pictures[1:]]))
+    write_picture(out, sheet([("", row)]))
+    if as_json:
+        typer.echo(json.dumps({"sheet": str(out), "from": str(first), "to": str(last), "steps": steps}))
+    say(f"{steps} steps from {first.name} to {last.name}; see {out}")
+
+
+@app.command("export")
+def export(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run's best.safetensors.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Gets the two graphs.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write encoder and decoder as ONNX; the other commands take the folder in the place of MODEL, without torch.
+
+    **Example**
+
+    `boxwright vae export runs/flowers/best.safetensors -o flowers-onnx`
+    """
+    import json
+
+    from boxwright.cli.console import say
+    from boxwright.perceptual.vae_coder import DECODER, ENCODER, export_vae, read_vae
+
+    difference = export_vae(*read_vae(model), out)
+    if as_json:
+        files = [str(out / ENCODER), str(out / DECODER)]
+        typer.echo(json.dumps({"files": files, "difference": difference}))
+    say(f"{out / ENCODER}, {out / DECODER}: within {difference:.1g} of torch")
+
+
+def _files(images: list[Path]) -> list[Path]:
+    """Images, and those of folders."""
+    from boxwright.perceptual.vae_data import find_pictures
+
+    return [file for one in images for file in (find_pictures(one) if one.is_dir() else (one,))]
+
+
+def _held(coder: Coder, images: list[Path]) -> list[Path]:
+    """What training held out of a folder."""
+    from boxwright.errors import InputError
+    from boxwright.perceptual.vae_data import find_pictures, hold_back
+
+    if len(images) != 1:
+        raise InputError("--held is of one folder", hint="give the folder that was trained on")
+    settings = coder.card.settings
+    return list(hold_back(find_pictures(images[0]), settings["held"], settings["seed"])[1])
+
+
+def _squares(coder: Coder, paths: list[Path]) -> np.ndarray:
+    from boxwright.perceptual.vae_data import Squares
+
+    return Squares(paths, coder.size).middles()
+
+
+def _judge(name: str, taps: str, weights: str) -> FeatureDistance:
+    from boxwright.cli.console import say
+    from boxwright.perceptual.loss import FeatureDistance
+    from boxwright.weights.trunk import pretrained_trunk
+
+    return FeatureDistance(pretrained_trunk(name, _taps(taps), weights, say=say)[0])
+
+
+def _taps(text: str) -> tuple[str, ...]:
+    return tuple(tap.strip() for tap in text.split(",") if tap.strip())
