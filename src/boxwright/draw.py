@@ -28,7 +28,8 @@ _HUES: tuple[Colour, ...] = (
     (213, 94, 0),
     (204, 121, 167),
 )
-_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+PICTURES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+"""Endings of the files that pictures are written to, and Pillow's names of their kinds."""
 
 
 def class_colour(index: int) -> Colour:
@@ -163,10 +164,10 @@ def encode_picture(image: RGB8, suffix: str, quality: int = 90) -> bytes:
     Raises:
         InputError: the suffix is none of these.
     """
-    if suffix.lower() not in _FORMATS:
+    if suffix.lower() not in PICTURES:
         raise InputError(f"{suffix or 'a name without a suffix'!r} is no kind of picture", hint=_KINDS)
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, _FORMATS[suffix.lower()], quality=quality)
+    Image.fromarray(image).save(buffer, PICTURES[suffix.lower()], quality=quality)
     return buffer.getvalue()
 
 
@@ -179,7 +180,7 @@ def write_picture(path: Path, image: RGB8) -> None:
     write_bytes(path, content)
 
 
-_KINDS = "use one of " + " ".join(_FORMATS)
+_KINDS = "use one of " + " ".join(PICTURES)
 
 
 def _pixels(box: np.ndarray, height: int, width: int) -> Rectangle:

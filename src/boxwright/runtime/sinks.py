@@ -13,14 +13,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from boxwright.draw import class_colour, draw_boxes, write_picture
+from boxwright.draw import PICTURES, class_colour, draw_boxes, write_picture
 from boxwright.errors import InputError
 from boxwright.files import replacing
 from boxwright.results import Result
 from boxwright.runtime.sources import Item
 from boxwright.runtime.video import VideoWriter
-
-_DRAWN = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
 
 
 class Sink(Protocol):
@@ -64,7 +62,7 @@ class Pictures:
         drawn = draw_boxes(result.image, result.boxes, result.names, result.scores, colours)
         if item.frame is None:
             self._finish_video()
-            suffix = "" if item.output.suffix.lower() in _DRAWN else ".png"
+            suffix = "" if item.output.suffix.lower() in PICTURES else ".png"
             target = self.folder / f"{item.output}{suffix}"
             self._guard(target, item.path)
             write_picture(target, drawn)
