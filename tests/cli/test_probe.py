@@ -28,20 +28,22 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_from_end_to_end(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     options = {"backbone": "efficientnet-lite0", "weights": "none", "taps": "stage2,stage1", "size": 64}
-    command([str(folder)], pool="mean,flat", out=out, **options)
+    command([str(folder)], pool="mean,flatten", out=out, **options)
     streams = capsys.readouterr()
     assert f"see {out}" in streams.err
     assert (out / "probe.txt").read_text() == streams.out
     assert [
-        line.split()[0] for line in streams.out.splitlines() if line[:5] in ("pixel", "colou", "stage")
+        line.split()[0]
+        for line in streams.out.splitlines()
+        if line[:5] in ("pixel", "mean ", "histo", "stage")
     ] == [
-        *("pixels", "pixels", "colours"),
+        *("pixels", "mean", "histogram"),
         *("stage2", "stage2", "stage1", "stage1"),
     ]
     assert sorted(path.name for path in out.iterdir()) == [
         f"probe.{end}" for end in ("csv", "json", "png", "txt")
     ]
-    command([str(folder)], pool="mean,flat", out=out, as_json=True, **options)
+    command([str(folder)], pool="mean,flatten", out=out, as_json=True, **options)
     said = json.loads(capsys.readouterr().out)
     assert said == json.loads((out / "probe.json").read_text())
     assert (said["pictures"], said["size"], said["skipped"]) == (4, 64, [])

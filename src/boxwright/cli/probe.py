@@ -24,8 +24,9 @@ def command(
         str, typer.Option(help="Which activations, such as conv3,conv5; all by default.")
     ] = "all",
     pool: Annotated[
-        str, typer.Option(help="How maps are compared: flat (value by value), mean, max (of each channel).")
-    ] = "flat,mean,max",
+        str,
+        typer.Option(help="How maps are compared: flatten (value by value), mean, max (of each channel)."),
+    ] = "flatten,mean,max",
     size: Annotated[int, typer.Option(help="Side of the window that the network sees, in pixels.")] = 160,
     count: Annotated[int, typer.Option(min=2, help="Pictures, drawn from those there are.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INK, SOFT, LINE = "#17191c", "#5d636c", "#e2e2dc"
-BASELINES = {"pixels flat": ("#c0392b", "--"), "pixels mean": ("#c0392b", ":"), "colours": ("#b58900", "--")}
-ROWS = {"flat": "maps, value by value", "mean": "each channel's mean", "max": "each channel's largest"}
+BASELINES = {"pixels": ("#c0392b", "--"), "mean colour": ("#c0392b", ":"), "histogram": ("#b58900", "--")}
+ROWS = {"flatten": "maps, value by value", "mean": "each channel's mean", "max": "each channel's largest"}
 TOP = 1.6
 """Of the upright axis; what moves further leaves the panel."""
 

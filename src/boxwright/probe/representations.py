@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from boxwright.errors import InputError, near
 from boxwright.weights.trunk import Trunk
 
-Pool = Literal["flat", "mean", "max"]
+Pool = Literal["flatten", "mean", "max"]
 POOLS: tuple[Pool, ...] = get_args(Pool)
 
 MOST = 2**17
@@ -74,15 +75,15 @@ class Representations:
     def names(self) -> tuple[str, ...]:
         """All representations: the baselines, then tap by tap."""
         taps = (f"{tap} {pool}" for tap in self.trunk.taps for pool in self.pools)
-        return ("pixels flat", "pixels mean", "colours", *taps)
+        return ("pixels", "mean colour", "histogram", *taps)
 
     def __call__(self, windows: Windows) -> dict[str, Rows]:
         """Name -> one row for each window."""
         pixels = torch.from_numpy(windows).permute(0, 3, 1, 2)
         found = {
-            "pixels flat": self._pooled(pixels, "flat").numpy(),
-            "pixels mean": self._pooled(pixels, "mean").numpy(),
-            "colours": colour_histogram(windows),
+            "pixels": self._pooled(pixels, "flatten").numpy(),
+            "mean colour": self._pooled(pixels, "mean").numpy(),
+            "histogram": colour_histogram(windows),
         }
         parts: dict[str, list[Tensor]] = {name: [] for name in self.names[len(found) :]}
         device = self.trunk.mean.device
@@ -102,8 +103,12 @@ class Representations:
         if pool == "max":
             return values.amax((2, 3))
         flat = values.contiguous().flatten(1)
-        length = flat.shape[1]
-        if length <= MOST:
+        if flat.shape[1] <= MOST:
             return flat
-        drawn = np.random.default_rng([self.seed, length]).choice(length, MOST, replace=False)
-        return flat[:, torch.from_numpy(np.sort(drawn)).to(flat.device)]
+        return flat[:, torch.from_numpy(_drawn(self.seed, flat.shape[1])).to(flat.device)]
+
+
+@cache
+def _drawn(seed: int, length: int) -> Int64[np.ndarray, "value"]:
+    """Which values stand for a map of so many."""
+    return np.sort(np.random.default_rng([seed, length]).choice(length, MOST, replace=False))

@@ -69,14 +69,14 @@ def answer(probed: Probed) -> str:
     """
     tap = probed.representations[-1].name.split(" ")[0]
     known = [one.name for one in probed.representations]
-    last = next(f"{tap} {pool}" for pool in ("mean", "max", "flat") if f"{tap} {pool}" in known)
+    last = next(f"{tap} {pool}" for pool in ("mean", "max", "flatten") if f"{tap} {pool}" in known)
     lines = [f"Does {probed.network} care? As {last}, and in brackets raw pixels:"]
     for question, names in QUESTIONS:
         said, most = [], []
         for change in CHANGES:
             if change.name in names:
                 strength = typical(change, probed)
-                own, raw = (probed.figure(name, change.name, strength) for name in (last, "pixels flat"))
+                own, raw = (probed.figure(name, change.name, strength) for name in (last, "pixels"))
                 said.append(
                     f"{change.name} {strength_in_words(change, strength)} moved {_number(own.moved)}, "
                     f"found {own.found:.0%} ({_number(raw.moved)}, {raw.found:.0%})"
