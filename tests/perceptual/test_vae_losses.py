@@ -190,7 +190,9 @@ def test_the_likelihood_is_torch_s(deviation: float, shift: float) -> None:
     torch.manual_seed(0)
     x, centre = torch.randn(5, 7).double(), torch.full((5, 7), shift).double()
     theirs = -torch.distributions.Normal(centre, deviation).log_prob(x).sum(1)
-    ours = gaussian_nll((x - centre).square().mean(1), torch.tensor(math.log(deviation), dtype=torch.float64), 7)
+    ours = gaussian_nll(
+        (x - centre).square().mean(1), torch.tensor(math.log(deviation), dtype=torch.float64), 7
+    )
     torch.testing.assert_close(ours, theirs)
 
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from boxwright.errors import InputError
 
 RGB8 = UInt8[np.ndarray, "height width 3"]
-Pictures = Float32[np.ndarray, "picture 3 size size"]
+Pictures = Float32[np.ndarray, "picture 3 height width"]
 
 _GAP, _MARGIN = 2, 6
 _INK = (40, 40, 40)
@@ -77,7 +77,7 @@ def as_images(pictures: Pictures) -> list[RGB8]:
 
 
 def psnr(
-    a: Float32[np.ndarray, "picture 3 size size"], b: Float32[np.ndarray, "picture 3 size size"]
+    a: Float32[np.ndarray, "picture 3 height width"], b: Float32[np.ndarray, "picture 3 height width"]
 ) -> Float[np.ndarray, " picture"]:
     """Peak signal to noise of each pair, in decibels; white is 1.
 
@@ -88,7 +88,9 @@ def psnr(
     return -10 * np.log10(np.maximum(squared, 1e-20))
 
 
-def sheet(rows: Sequence[tuple[str, Sequence[RGB8]]], scale: int = 2) -> RGB8:
+def sheet(
+    rows: Sequence[tuple[str, Sequence[RGB8]]], scale: int = 2
+) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
     """Rows of pictures on white, each with its name to the left.
 
     Args:
