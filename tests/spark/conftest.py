@@ -1,22 +1,33 @@
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("pyspark", reason="the extra [spark] is not installed")
+from pyspark.sql import SparkSession
+
+from boxwright.cluster.extractor import build_graph
+from boxwright.spark.session import spark_session
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[object]:
-    """A session on two local cores, which all tests share; starting one takes as long as most of them."""
-    if shutil.which("java") is None:
+def java() -> str:
+    path = shutil.which("java")
+    if path is None:
         pytest.skip("there is no Java here")
-    from boxwright.spark.session import spark_session
+    return path
 
-    with spark_session("local[2]") as session:
+
+@pytest.fixture(scope="session")
+def spark(java: str) -> Iterator[SparkSession]:
+    """A session on two local cores, which all tests share: starting one takes as long as most of them."""
+    with spark_session("local[2]", {"spark.sql.shuffle.partitions": "4"}) as session:
         yield session
+
+
+@pytest.fixture(scope="session")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A small backbone with fresh weights."""
+    return build_graph("efficientnet-lite0", "stage2", size=32, weights="none")

@@ -90,7 +90,7 @@ def cluster(folder: Path, workers: int = 2, memory: str = "1g") -> Iterator[Clus
 
 def kill_tree(pid: int) -> None:
     """SIGKILL for a process and all that it has started: Python's daemons are in groups of their own."""
-    for child in descendants(pid) + [pid]:
+    for child in [*descendants(pid), pid]:
         try:
             os.kill(child, signal.SIGKILL)
         except ProcessLookupError:

@@ -68,7 +68,7 @@ class DetectionSettings:
 def detect_images(
     spark: SparkSession,
     model: str | Path,
-    sources: Sequence[str],
+    source: str,
     out: str,
     settings: DetectionSettings,
     *,
@@ -80,7 +80,7 @@ def detect_images(
     Args:
         spark: where.
         model: an exported `.onnx`, or a packaged model's name.
-        sources: as in `list_images`.
+        source: as in `list_images`.
         out: the folder for the tables, see `WaveTable`; rows as in `SCHEMA`.
         settings: what decides the boxes.
         pace: how the work is cut.
@@ -90,14 +90,20 @@ def detect_images(
         InputError: no such model, nothing to detect on, or a folder with rows of another model.
     """
     graph, names = _graph(model)
-    said = {"graph": sha256(graph).hexdigest(), "score": settings.score, "batch": settings.batch}
-    table = WaveTable(spark, out, SCHEMA, {"job": "detect", **said})
+    said: dict[str, Any] = {
+        "graph": sha256(graph).hexdigest(),
+        "score": settings.score,
+        "batch": settings.batch,
+    }
+    listing = list_images(spark, source, without=out)
+    said |= {"job": "detect", "images": listing.root}
+    table = WaveTable(spark, out, "detections", SCHEMA, said)
     shared = spark.sparkContext.broadcast(graph)
     try:
         work = Work(
             partial(_open, shared, settings), _ANSWER, _EMPTY, partial(_columns, names), settings.batch
         )
-        done = run_work(spark, work, list_images(spark, sources), table, pace, watch)
+        done = run_work(spark, work, listing, table, pace, watch)
     finally:
         shared.unpersist()
     return table, done

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import Column, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from boxwright.cluster.pictures import list_pictures
 from boxwright.errors import InputError
 from boxwright.images import EXTENSIONS
 
@@ -24,63 +24,61 @@ _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _MEANT = re.compile(r"([\\\[\]{}*?])")
 
 
-def list_images(spark: SparkSession, sources: Sequence[str]) -> pd.DataFrame:
-    """The images behind `sources`, each once, sorted by path.
+@dataclass(frozen=True)
+class Listing:
+    """Image files below one folder or address.
+
+    Attributes:
+        root: the folder, absolute, or the address.
+        files: a row an image, sorted: path (relative to the root), length (bytes) and modified (milliseconds since
+            1970); both are -1 where there is no such file.
+    """
+
+    root: str
+    files: pd.DataFrame
+
+    @property
+    def address(self) -> str:
+        """The root as Spark says it, with a slash behind."""
+        return (self.root if _REMOTE.match(self.root) else f"file:{self.root}").rstrip("/") + "/"
+
+    def given(self, path: str) -> str:
+        r"""A file's address as Spark is to be given it: never a pattern.
+
+        >>> print(Listing("/a", pd.DataFrame()).given("b[1].jpg"))
+        file:/a/b\\[1\\].jpg
+        """
+        return _MEANT.sub(r"\\\1", self.address + path)
+
+    def relative(self, address: Column) -> Column:
+        """What Spark's file sources say in `path`, relative to the root."""
+        return F.substring(address, len(self.address) + 1, 1 << 20)
+
+
+def list_images(spark: SparkSession, source: str, without: str | None = None) -> Listing:
+    """The images of a folder.
 
     What is on this machine is listed by it, as everywhere else in boxwright; what has an address (s3a://, hdfs://)
     by Spark, which passes over names that begin with a dot or an underscore.
 
     Args:
         spark: lists what is remote.
-        sources: folders (searched to any depth), patterns, files, and addresses of folders.
-
-    Returns:
-        Columns path (absolute, or an address), length (bytes) and modified (milliseconds since 1970); both are -1
-        where there is no such file.
+        source: a folder (searched to any depth), a pattern, or the address of a folder.
+        without: a folder that is not searched: the one results are written to.
 
     Raises:
-        InputError: a folder without images, or an address that does not exist.
+        InputError: no images there, or no such address.
     """
-    remote = [source for source in sources if _REMOTE.match(source) and not source.startswith("file:")]
-    local = [re.sub("^file:/*", "/", source) for source in sources if source not in remote]
-    found = [_remote(spark, source) for source in remote] + ([_local(local)] if local else [])
-    table = pd.concat(found, ignore_index=True).drop_duplicates("path")
-    return table.sort_values("path", ignore_index=True)
+    if _REMOTE.match(source) and not source.startswith("file:"):
+        return _remote(spark, source)
+    pictures = list_pictures(
+        Path(re.sub("^file:/*", "/", source)), without=None if without is None else Path(without)
+    )
+    rows = [(one.path, one.length, one.modified) for one in pictures.files]
+    return Listing(str(pictures.root), _table(rows))
 
 
-def shown_path(path: Column) -> Column:
-    """The `path` of Spark's file sources as `list_images` says it."""
-    return F.regexp_replace(path, "^file:/+", "/")
-
-
-def spark_path(path: str) -> str:
-    r"""A path of `list_images` as Spark is to be given it: never a pattern.
-
-    >>> print(spark_path("/a/b[1].jpg"))
-    file:/a/b\[1\].jpg
-    """
-    address = path if _REMOTE.match(path) else f"file:{path}"
-    return _MEANT.sub(r"\\\1", address)
-
-
-def _local(sources: Sequence[str]) -> pd.DataFrame:
-    from boxwright.runtime.sources import VIDEO_EXTENSIONS, Sources
-
-    rows = []
-    for name in Sources(sources).files():
-        if name.suffix.lower() in VIDEO_EXTENSIONS:
-            continue
-        path = os.path.abspath(name)  # noqa: PTH100 (Path.resolve follows links, and Spark does not)
-        try:
-            about = Path(path).stat()
-            rows.append((path, about.st_size, about.st_mtime_ns // 1_000_000))
-        except OSError:
-            # A link to nothing, or a name that was never there: told when nobody could read it.
-            rows.append((path, -1, -1))
-    return _table(rows)
-
-
-def _remote(spark: SparkSession, source: str) -> pd.DataFrame:
+def _remote(spark: SparkSession, source: str) -> Listing:
     endings = ",".join(
         "".join(f"[{c}{c.upper()}]" if c.isalpha() else c for c in ending[1:])
         for ending in sorted(EXTENSIONS)
@@ -88,32 +86,39 @@ def _remote(spark: SparkSession, source: str) -> pd.DataFrame:
     reader = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
     try:
         files = reader.option("pathGlobFilter", f"*.{{{endings}}}").load(source)
+        listing = Listing(_qualified(spark, source), _table([]))
+        rows = _rows(files, listing)
+    # A storage's refusals come in as many classes as there are storages.
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"cannot be listed ({reason})", path=source, hint="check the address") from error
-    named = files.select(
-        shown_path(F.col("path")).alias("path"),
-        "length",
-        F.unix_millis("modificationTime").alias("modified"),
-    )
+    if not rows:
+        raise InputError("no images here", path=source, hint="name a folder with images")
+    return Listing(listing.root, _table(sorted(rows)))
+
+
+def _rows(files: DataFrame, listing: Listing) -> list[tuple[str, int, int]]:
+    modified = F.unix_millis("modificationTime")
+    named = files.select(listing.relative(F.col("path")), "length", modified)
     rows = [tuple(row) for row in named.toLocalIterator(prefetchPartitions=True)]
     # Spark opens no file of 0 bytes, and lists none here: they are damaged images all the same.
-    listed = {row[0] for row in rows}
-    whole = [re.sub("^file:/+", "/", unquote(name)) for name in files.inputFiles()]
-    rows += [(name, 0, 0) for name in whole if name not in listed]
-    if not rows:
-        raise InputError("no images at this address", path=source, hint="name a folder with images")
-    return _table(rows)
+    there = {row[0] for row in rows}
+    every = [unquote(name).removeprefix(listing.address) for name in files.inputFiles()]
+    return rows + [(path, 0, 0) for path in every if path not in there]
 
 
-def _table(rows: Sequence[tuple[str, int, int]]) -> pd.DataFrame:
-    columns: list[Sequence[object]] = list(zip(*rows, strict=True)) if rows else [(), (), ()]
+def _qualified(spark: SparkSession, address: str) -> str:
+    jvm = spark._jvm
+    path = jvm.org.apache.hadoop.fs.Path(address)  # type: ignore[union-attr]
+    system = path.getFileSystem(spark._jsc.hadoopConfiguration())
+    return str(system.makeQualified(path).toString())
+
+
+def _table(rows: list[tuple[str, int, int]]) -> pd.DataFrame:
+    paths, lengths, times = zip(*rows, strict=True) if rows else ((), (), ())
+    columns = {"path": pd.Series(paths, dtype=object)}
     return pd.DataFrame(
-        {
-            "path": pd.Series(columns[0], dtype=object),
-            "length": np.array(columns[1], np.int64),
-            "modified": np.array(columns[2], np.int64),
-        }
+        columns | {"length": np.array(lengths, np.int64), "modified": np.array(times, np.int64)}
     )
 
 

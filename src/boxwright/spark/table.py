@@ -1,7 +1,7 @@
 """What a job has made so far: a folder of Parquet that grows by whole waves, and goes on where it stopped.
 
     OUT/settings.json              what the rows were made with; a run with other settings is refused
-    OUT/readable/wave-.../         rows of images: one folder a wave, plain Parquet
+    OUT/NAME/wave-.../             rows of images, NAME being what they hold: one folder a wave, plain Parquet
     OUT/unreadable/wave-.../       path, length, modified, reason of files that are no images
     OUT/staging-.../               a wave that is being written, or that a kill has left behind
 
@@ -26,7 +26,7 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 from boxwright.errors import InputError
 from boxwright.spark.listing import KEY, without
 
-READABLE, UNREADABLE = "readable", "unreadable"
+UNREADABLE = "unreadable"
 UNOPENED = "no such file, or it cannot be opened"
 KEY_FIELDS = [
     StructField("path", StringType()),
@@ -112,6 +112,7 @@ class WaveTable:
     Args:
         spark: reads and writes it.
         address: the folder; made when it is needed.
+        name: of the rows of readable images, and of their folder: "features".
         schema: of the rows of readable images, the key's columns first.
         settings: JSON values that decide what the rows hold.
 
@@ -120,16 +121,17 @@ class WaveTable:
     """
 
     def __init__(
-        self, spark: SparkSession, address: str, schema: StructType, settings: dict[str, Any]
+        self, spark: SparkSession, address: str, name: str, schema: StructType, settings: dict[str, Any]
     ) -> None:
-        self.spark, self.schema, self.folder = spark, schema, Folder(spark, address)
-        self._schemas = {READABLE: schema, UNREADABLE: _REFUSED}
+        self.spark, self.name, self.folder = spark, name, Folder(spark, address)
+        self._schemas = {name: schema, UNREADABLE: _REFUSED}
         self._agree(settings)
         for name in self.folder.names():
             if name.startswith("staging-") or name.endswith(".part"):
                 self.folder.delete(name)
 
     def _agree(self, settings: dict[str, Any]) -> None:
+        settings = json.loads(json.dumps(settings))
         text = self.folder.read_text(_SETTINGS)
         if text is None:
             if self.folder.names():
@@ -154,13 +156,20 @@ class WaveTable:
                 hint="choose another output folder, or delete this one",
             )
 
-    def rows(self, kind: str = READABLE) -> DataFrame:
-        """All rows of one kind so far."""
+    def rows(self) -> DataFrame:
+        """Those of readable images so far."""
+        return self._rows(self.name)
+
+    def unreadable(self) -> DataFrame:
+        """Those of files that are no images: path, length, modified, reason."""
+        return self._rows(UNREADABLE)
+
+    def _rows(self, kind: str) -> DataFrame:
         return self._read(kind, [f"{kind}/{wave}" for wave in self.folder.names(kind)])
 
     def keys(self) -> pd.DataFrame:
         """The key of each image that is done, and the wave and kind of its row."""
-        found = [self._located(kind) for kind in (READABLE, UNREADABLE)]
+        found = [self._located(kind) for kind in (self.name, UNREADABLE)]
         return pd.concat(found, ignore_index=True)
 
     def add(self, rows: DataFrame, reason: Column, expected: Sequence[str]) -> None:
@@ -175,7 +184,7 @@ class WaveTable:
         staging = f"staging-{uuid.uuid4().hex[:8]}"
         address = self.folder.at(staging)
         # Rows of both kinds come out of one pass, into one folder each; what a kind has not is null.
-        kind = F.when(reason == "", READABLE).otherwise(UNREADABLE)
+        kind = F.when(reason == "", self.name).otherwise(UNREADABLE)
         written = rows.withColumns({"reason": F.nullif(reason, F.lit("")), "kind": kind})
         written.write.partitionBy("kind").parquet(address)
         there = self.spark.read.schema(StructType(KEY_FIELDS)).parquet(address).select("path").toPandas().path
@@ -214,7 +223,7 @@ class WaveTable:
 
     def _place(self, staging: str) -> None:
         wave = f"wave-{uuid.uuid4().hex[:12]}"
-        for kind in (UNREADABLE, READABLE):
+        for kind in (UNREADABLE, self.name):
             self.folder.rename(f"{staging}/kind={kind}", f"{kind}/{wave}")
         self.folder.delete(staging)
 
@@ -228,7 +237,7 @@ class WaveTable:
         wave = F.element_at(F.split("_metadata.file_path", "/"), -2).alias("wave")
         if not self.folder.names(kind):
             return pd.DataFrame({name: [] for name in (*KEY, "wave", "kind")})
-        return self.rows(kind).select(*KEY, wave).toPandas().assign(kind=kind)
+        return self._rows(kind).select(*KEY, wave).toPandas().assign(kind=kind)
 
 
 def changed(done: pd.DataFrame, files: pd.DataFrame) -> pd.DataFrame:

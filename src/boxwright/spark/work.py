@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -21,8 +22,8 @@ from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
 from boxwright.errors import InputError
 from boxwright.images import EMPTY, read_image
-from boxwright.spark.listing import KEY, shown_path, spark_path, without
-from boxwright.spark.table import UNOPENED, UNREADABLE, WaveTable, changed
+from boxwright.spark.listing import KEY, Listing, without
+from boxwright.spark.table import UNOPENED, WaveTable, changed
 
 Answer = dict[str, Any]
 """What a network says of one image, by the name of the field."""
@@ -86,19 +87,19 @@ Watch = Callable[[int, int, float], None]
 
 
 def run_work(
-    spark: SparkSession, work: Work, files: pd.DataFrame, table: WaveTable, pace: Pace, watch: Watch
+    spark: SparkSession, work: Work, listing: Listing, table: WaveTable, pace: Pace, watch: Watch
 ) -> Done:
-    """Give every image of `files` a row in `table`, and take out the rows of others.
+    """Give every image of `listing` a row in `table`, and take out the rows of others.
 
     Args:
         spark: where.
         work: the network.
-        files: from `list_images`.
+        listing: the images.
         table: where the rows go; what is there already is not done again.
         pace: how the work is cut.
         watch: told how far it is.
     """
-    started = perf_counter()
+    started, files = perf_counter(), listing.files
     done = table.keys()
     table.forget(changed(done, files))
     todo = without(files, done)
@@ -112,9 +113,9 @@ def run_work(
             fresh = position + share * size
             watch(before + int(fresh), total, fresh / (perf_counter() - started))
 
-        _run_wave(spark, work, answers, wave, table, pace, tell)
+        _run_wave(spark, work, answers, listing, wave, table, pace, tell)
         position += len(wave)
-    rows = table.rows(UNREADABLE).select("path", "reason").collect()
+    rows = table.unreadable().select("path", "reason").collect()
     return Done(
         total, before, tuple(sorted((row.path, row.reason) for row in rows)), perf_counter() - started
     )
@@ -124,6 +125,7 @@ def _run_wave(
     spark: SparkSession,
     work: Work,
     answers: Any,
+    listing: Listing,
     wave: pd.DataFrame,
     table: WaveTable,
     pace: Pace,
@@ -136,26 +138,27 @@ def _run_wave(
     wave = wave[wave.length > 0]
     if not wave.empty:
         with _settings(spark, work, wave, pace):
-            files = _opened(spark, list(wave.path))
+            files = _opened(spark, listing, list(wave.path))
             answer = answers("content").alias("answer")
             modified = F.unix_millis("modificationTime").alias("modified")
-            rows = files.select(shown_path(F.col("path")).alias("path"), "length", modified, answer)
+            path = listing.relative(F.col("path")).alias("path")
+            rows = files.select(path, "length", modified, answer)
             named = rows.select(*KEY, *work.columns(F.col("answer")), F.col("answer.reason").alias("reason"))
             with _watched(spark, tell):
                 table.add(named, F.col("reason"), list(wave.path))
     tell(1.0)
 
 
-def _opened(spark: SparkSession, paths: list[str]) -> DataFrame:
+def _opened(spark: SparkSession, listing: Listing, paths: list[str]) -> DataFrame:
     """The files as Spark's binary source; one that has gone since it was listed is left out."""
     while True:
         try:
-            return spark.read.format("binaryFile").load([spark_path(path) for path in paths])
+            return spark.read.format("binaryFile").load([listing.given(path) for path in paths])
         except AnalysisException as error:
             if error.getCondition() != "PATH_NOT_FOUND":
                 raise
             gone = (error.getMessageParameters() or {}).get("path", "")
-            left = [path for path in paths if spark_path(path) != gone and path not in gone]
+            left = [path for path in paths if gone not in (listing.given(path), listing.address + path)]
             if len(left) == len(paths) or not left:
                 raise InputError("cannot be opened", path=gone, hint="check that it is there") from error
             paths = left
@@ -163,20 +166,17 @@ def _opened(spark: SparkSession, paths: list[str]) -> DataFrame:
 
 def _answers(work: Work) -> Any:
     """The network as a function of a column of files' contents."""
-    open_network, empty = work.open, work.empty
-
-    def make() -> Callable[[np.ndarray], list[Answer]]:
-        network = open_network()
-
-        def predict(contents: np.ndarray) -> list[Answer]:
-            return judge(network, contents, empty)
-
-        return predict
-
     fields = [*work.answer.fields, StructField("height", IntegerType()), StructField("width", IntegerType())]
     returned = StructType([*fields, StructField("reason", StringType())])
+    opened = partial(_judge, work.open, work.empty)
     # Else Spark may compute it once for each column that is made of it.
-    return predict_batch_udf(make, return_type=returned, batch_size=work.batch).asNondeterministic()
+    return predict_batch_udf(opened, return_type=returned, batch_size=work.batch).asNondeterministic()
+
+
+def _judge(open_network: Callable[[], Network], empty: Answer) -> Callable[[np.ndarray], list[Answer]]:
+    """Runs in a worker, once."""
+    network = open_network()
+    return lambda contents: judge(network, contents, empty)
 
 
 def judge(network: Network, contents: Sequence[bytes] | np.ndarray, empty: Answer) -> list[Answer]:
