@@ -15,6 +15,7 @@ import typer
 from boxwright.cli import (
     anchors,
     check,
+    cluster,
     compare,
     compress,
     convert,
@@ -22,9 +23,15 @@ from boxwright.cli import (
     detect,
     eval,
     export,
+    features,
     models,
+    probe,
     propose,
+    segment,
+    style,
     train,
+    upscale,
+    vae,
     weights,
 )
 from boxwright.errors import InputError
@@ -63,18 +70,25 @@ for _verb, _module in (
     ("convert", convert),
     ("anchors", anchors),
     ("propose", propose),
+    ("features", features),
+    ("cluster", cluster),
+    ("probe", probe),
     ("models", models),
     ("compare", compare),
     ("demo", demo),
 ):
     app.command(_verb)(_module.command)
+app.add_typer(vae.app, name="vae")
+app.add_typer(style.app, name="style")
+app.add_typer(upscale.app, name="upscale")
+app.add_typer(segment.app, name="segment")
 app.add_typer(weights.app, name="weights")
 
 
 # What a plain install does not have, and the extra that brings it.
 _EXTRAS = {
     **dict.fromkeys(
-        ("torch", "hotcoco", "numba", "matplotlib", "sklearn", "skimage", "tensorboard"), "train"
+        ("torch", "hotcoco", "numba", "matplotlib", "sklearn", "skimage", "scipy", "tensorboard"), "train"
     ),
     **dict.fromkeys(("onnx", "onnxscript"), "export"),
     "pyarrow": "cluster",

@@ -5,21 +5,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from boxwright.card import Card
-from boxwright.errors import InputError, near
 from boxwright.preprocess import Preprocess
 from boxwright.runtime.graph import Graph
-
-if TYPE_CHECKING:
-    from torch import nn
 
 TASK = "features"
 
@@ -48,42 +42,12 @@ def build_graph(
     Raises:
         InputError: no such backbone, tap or pooling, no weights, or images too small for the backbone.
     """
-    import torch
-
-    from boxwright.cluster.pooled import POOLS, Pooled
+    from boxwright.cluster.pooled import build_net
     from boxwright.runtime.export_net import Trace, graph_of
     from boxwright.runtime.translate import Axis
-    from boxwright.weights.trunk import pretrained_trunk
 
-    if pool not in POOLS:
-        raise InputError(f"no pooling {pool!r}", hint=near(pool, POOLS))
-    if size is not None and size < 1:
-        raise InputError(f"images of {size} pixels", hint="give --size at least 1")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        trunk, origin = pretrained_trunk(backbone, (tap,), weights, say=say)
-        net = Pooled(trunk.backbone, pool).eval()  # type: ignore[arg-type]
-        side = size or origin.size
-        examples = [(torch.randn(count, 3, side, side),) for count in (2, 1, 3)]
-    try:
-        with torch.inference_mode():
-            columns = net(*examples[0]).shape[1]
-    except RuntimeError as error:
-        raise InputError(
-            f"{backbone} has no {tap} of an image of {side} pixels", hint="give a larger --size"
-        ) from error
-    mean, std = (values.flatten().tolist() for values in (trunk.mean, trunk.std))
-    preprocess = Preprocess((side, side), filter=origin.filter, mean=tuple(mean), std=tuple(std))
-    settings = {
-        "backbone": backbone,
-        "tap": tap,
-        "pool": pool,
-        "columns": columns,
-        "preprocess": preprocess.to_dict(),
-        "weights": _digest(net),
-    }
-    trace = Trace(examples, {"images": {0: Axis("batch")}}, ("features",))
-    content, _ = graph_of(net, Card(TASK, settings, {"weights": origin.said}), trace)
+    net, card, examples = build_net(backbone, tap, pool, size, weights, say)
+    content, _ = graph_of(net, card, Trace(examples, {"images": {0: Axis("batch")}}, ("features",)))
     return content
 
 
@@ -122,12 +86,3 @@ class Extractor:
         """The features of prepared images; each depends on its own image alone."""
         (features,) = self._graph.run(images)
         return features
-
-
-def _digest(net: nn.Module) -> str:
-    """Of all weights and buffers by name, so that equal settings mean equal features."""
-    sha = hashlib.sha256()
-    for name, tensor in sorted(net.state_dict().items()):
-        sha.update(f"{name} {tuple(tensor.shape)}\n".encode())
-        sha.update(tensor.detach().contiguous().numpy().tobytes())
-    return sha.hexdigest()

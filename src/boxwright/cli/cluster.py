@@ -1,0 +1,191 @@
+"""`boxwright cluster`: pictures that look alike, together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from boxwright.cli.features import (
+    Backbone,
+    Batch,
+    Engine,
+    Jobs,
+    PoolOption,
+    Size,
+    Split,
+    Tap,
+    Threads,
+    Weights,
+    build,
+)
+
+if TYPE_CHECKING:
+    from boxwright.cluster.local import ClusterSettings
+    from boxwright.cluster.results import Clustered
+    from boxwright.cluster.table import FeatureTable
+
+
+def command(
+    source: Annotated[
+        Path, typer.Argument(metavar="FEATURES|IMAGES", help="A table of boxwright features, or pictures.")
+    ],
+    k: Annotated[str, typer.Option("-k", help="How many clusters; auto chooses.")] = "auto",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables and the page.")] = Path(
+        "clusters"
+    ),
+    method: Annotated[str, typer.Option(help="kmeans, mini-batch or hdbscan.")] = "kmeans",
+    pca: Annotated[
+        str, typer.Option(help="Principal components: a count, a part of the variance such as .95, or none.")
+    ] = "none",
+    whiten: Annotated[bool, typer.Option("--whiten", help="Let every component count alike.")] = False,
+    normalise: Annotated[
+        bool, typer.Option(help="Compare directions of features, not their lengths.")
+    ] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Of every random start.")] = 0,
+    most: Annotated[int, typer.Option(min=2, help="The largest k that auto tries.")] = 20,
+    smallest: Annotated[int, typer.Option(min=2, help="Images in a cluster of HDBSCAN's.")] = 5,
+    duplicates: Annotated[
+        float, typer.Option(min=0, help="Cosine distance below which images are near-duplicates.")
+    ] = 0.02,
+    pictures: Annotated[int, typer.Option(min=0, help="On the page, at most about so many.")] = 600,
+    labels: Annotated[
+        str,
+        typer.Option(
+            help="Compare with known labels: folders, none, or auto (folders that look like labels)."
+        ),
+    ] = "auto",
+    root: Annotated[
+        Path | None, typer.Option(help="Where a table's pictures are now, if they were moved.")
+    ] = None,
+    backbone: Backbone = "vgg16",
+    tap: Tap = None,
+    pool: PoolOption = "mean",
+    size: Size = None,
+    weights: Weights = "auto",
+    split: Split = None,
+    batch: Batch = 16,
+    jobs: Jobs = None,
+    threads: Threads = None,
+    engine: Engine = "onnx",
+    as_json: Annotated[bool, typer.Option("--json", help="The summary on standard output.")] = False,
+) -> None:
+    """Group pictures by what a backbone sees in them, and make a page to browse them.
+
+    Writes assignments (Parquet and CSV), the images nearest to each centre, near-duplicates, centres, a summary and
+    sheet.html, which needs nothing beside it. Exit 0: all done. 1: some pictures could not be read.
+
+    **Examples**
+
+    `boxwright cluster photos -o clusters --weights imagenet`
+
+    `boxwright cluster features.parquet -k 10 --pca 64 --whiten`
+    """
+    import json
+
+    from boxwright.cli.console import say
+    from boxwright.cluster.choice_plot import alone, choice_plot
+    from boxwright.cluster.local import ClusterSettings
+    from boxwright.cluster.results import write_results
+    from boxwright.cluster.sheet import contact_sheet
+    from boxwright.cluster.table import read_table
+    from boxwright.files import write_text
+
+    settings = ClusterSettings(
+        k=_count(k),
+        method=method,  # type: ignore[arg-type]
+        pca=_components(pca),
+        whiten=whiten,
+        normalise=normalise,
+        seed=seed,
+        most=most,
+        smallest=smallest,
+    )
+    skipped = 0
+    table = source
+    if source.suffix.lower() != ".parquet":
+        from boxwright.cli.console import progress
+        from boxwright.cluster.features import Pace, extract
+        from boxwright.cluster.pictures import list_pictures
+
+        found = list_pictures(source, split, without=out)
+        network = build(backbone, tap, pool, size, weights, threads, engine)
+        done = extract(found, network, out / "features.parquet", Pace(batch, jobs), watch=progress)
+        for one in done.skipped:
+            say(f"boxwright: skipped {one.path}: {one.reason}")
+        table, skipped = done.table, len(done.skipped)
+    clustered = _clustered(read_table(table), settings, duplicates, labels, root)
+    write_results(clustered, out)
+    if clustered.clustering.choice is not None:
+        write_text(out / "choice.svg", alone(choice_plot(clustered.clustering.choice)))
+    write_text(out / "sheet.html", contact_sheet(clustered, out, pictures))
+    summary = clustered.summary()
+    if as_json:
+        typer.echo(json.dumps(summary))
+    say(_line(summary) + f"; see {out / 'sheet.html'}")
+    if skipped:
+        raise typer.Exit(1)
+
+
+def _clustered(
+    table: FeatureTable, settings: ClusterSettings, below: float, labels: str, root: Path | None
+) -> Clustered:
+    from boxwright.cluster.duplicates import near_duplicates
+    from boxwright.cluster.local import cluster_table
+    from boxwright.cluster.results import Clustered
+    from boxwright.cluster.truth import folder_labels
+    from boxwright.errors import InputError, near
+
+    kinds = ("auto", "folders", "none")
+    if labels not in kinds:
+        raise InputError(f"no labels {labels!r}", hint=near(labels, kinds))
+    known = None if labels == "none" else folder_labels(table.paths)
+    if labels == "folders" and known is None:
+        raise InputError("the images do not lie in folders that could be labels", hint="use --labels none")
+    described = table.described
+    keys = ("backbone", "tap", "pool", "columns")
+    features = {key: described.settings[key] for key in keys}
+    features["size"] = described.settings["preprocess"]["size"][0]
+    features["weights"] = str(described.notes.get("weights", ""))
+    return Clustered(
+        root=Path(described.root) if root is None else root.absolute(),
+        paths=table.paths,
+        clustering=cluster_table(table.features, settings),
+        duplicates=near_duplicates(table.features, below),
+        labels=known,
+        settings=settings,
+        source=features,
+    )
+
+
+def _line(summary: dict[str, Any]) -> str:
+    text = f"{summary['images']} images in {summary['clusters']} clusters"
+    if summary["in_no_cluster"]:
+        text += f", {summary['in_no_cluster']} in none"
+    text += f", {summary['duplicates']} pairs nearly alike"
+    if (agreed := summary["labels"]) is not None:
+        text += f"; with the folders NMI {agreed['nmi']:.3f}, purity {agreed['purity']:.3f}"
+    return text
+
+
+def _count(text: str) -> int | None:
+    from boxwright.errors import InputError
+
+    if text == "auto":
+        return None
+    if not text.isdecimal():
+        raise InputError(f"-k {text}", hint="give a number of clusters, or auto")
+    return int(text)
+
+
+def _components(text: str) -> float | None:
+    from boxwright.errors import InputError
+
+    if text == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        hint = "give a count, a part of the variance such as .95, or none"
+        raise InputError(f"--pca {text}", hint=hint) from None
