@@ -8,16 +8,16 @@ layer adds to the picture, so that training begins at the content and has only t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-MULTIPLE = 4
-"""Height and width must be multiples of this: two layers halve, two double."""
+from boxwright.perceptual.style_pictures import LEAST, MULTIPLE
 
-LEAST = 16
-"""The shortest side: the reflecting borders must be shorter than the map."""
+if TYPE_CHECKING:
+    from boxwright.runtime.export_net import Trace
 
 
 class StyleNet(nn.Module):
@@ -28,7 +28,6 @@ class StyleNet(nn.Module):
         blocks: residual blocks in the middle; the paper has 5.
 
     >>> net = StyleNet(width=8, blocks=1)
-    >>> import torch
     >>> net(torch.rand(2, 3, 16, 24)).shape
     torch.Size([2, 3, 16, 24])
     """
@@ -57,7 +56,7 @@ class StyleNet(nn.Module):
         """Painted pictures, about in [0, 1].
 
         Args:
-            pictures: RGB in [0, 1]; sides are multiples of `MULTIPLE`, `LEAST` or more.
+            pictures: RGB in [0, 1]; sides are multiples of 4, at least 16 (`style_pictures.fitted`).
         """
         change = self.last(self.up(self.blocks(self.down(pictures - 0.5))))
         return pictures + change
@@ -77,6 +76,21 @@ class _Residual(nn.Module):
 def build(settings: Mapping[str, Any]) -> StyleNet:
     """The network that a card's settings describe, with fresh weights."""
     return StyleNet(settings["width"], settings["blocks"])
+
+
+def trace(settings: Mapping[str, Any]) -> Trace:
+    """How it becomes a graph: pictures of any number and size."""
+    from boxwright.runtime.export_net import Trace
+    from boxwright.runtime.translate import Axis
+
+    free = {
+        0: Axis("batch"),
+        **{2 + i: Axis(name, MULTIPLE, LEAST // MULTIPLE) for i, name in enumerate(("height", "width"))},
+    }
+    drawn = torch.Generator().manual_seed(0)
+    shapes = ((2, 3, 48, 64), (1, 3, 96, 32), (3, 3, 16, 20))
+    examples = [(torch.rand(shape, generator=drawn),) for shape in shapes]
+    return Trace(examples, {"pictures": free}, ("painted",))
 
 
 def _layer(channels: int, width: int, kernel: int, stride: int = 1) -> list[nn.Module]:

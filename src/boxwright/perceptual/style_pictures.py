@@ -8,6 +8,12 @@ from PIL import Image
 
 RGB8 = UInt8[np.ndarray, "height width 3"]
 
+MULTIPLE = 4
+"""Of which the feed-forward network's sides are multiples: two layers halve, two double."""
+
+LEAST = 16
+"""Its shortest side: borders that mirror must be shorter than the map."""
+
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -25,6 +31,17 @@ def resized(image: RGB8, side: int) -> UInt8[np.ndarray, "new_height new_width 3
 def to_chw(image: RGB8) -> Float32[np.ndarray, "3 height width"]:
     """Bytes as floats in [0, 1], channels first."""
     return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32) / 255
+
+
+def fitted(picture: Float32[np.ndarray, "3 height width"]) -> Float32[np.ndarray, "3 tall wide"]:
+    """The picture with mirrored borders right and below, so that the feed-forward network takes it.
+
+    >>> fitted(np.zeros((3, 5, 18), np.float32)).shape
+    (3, 16, 20)
+    """
+    height, width = (max(LEAST, -(-length // MULTIPLE) * MULTIPLE) for length in picture.shape[1:])
+    more = ((0, 0), (0, height - picture.shape[1]), (0, width - picture.shape[2]))
+    return np.pad(picture, more, mode="symmetric")
 
 
 def to_bytes(picture: Float32[np.ndarray, "3 height width"]) -> UInt8[np.ndarray, "height width 3"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,6 +37,22 @@ class StyleWeights:
     def taps(self) -> tuple[str, ...]:
         """All taps, each once."""
         return tuple(dict.fromkeys((*self.content_taps, *self.style_taps)))
+
+
+NET_WEIGHTS = StyleWeights(style=50.0)
+"""For the feed-forward network, which does not come as near to a style as optimisation does."""
+
+
+def usual_taps(taps: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Where content and style are compared unless told: for VGG as Johnson et al. 2016 (section 4.1) have it.
+
+    Args:
+        taps: those that a backbone has, in order of depth.
+
+    >>> usual_taps(("conv1", "conv2", "conv3", "conv4", "conv5"))
+    (('conv3',), ('conv1', 'conv2', 'conv3', 'conv4'))
+    """
+    return tuple(taps[2:3]), tuple(taps[:4])
 
 
 @dataclass(frozen=True)
@@ -100,6 +117,7 @@ class StyleNetSettings:
         crop: side of the squares that it learns from.
         least: the smallest square that is cut out, as a part of a picture's shorter side.
         style_side: longer side that the style's picture is resized to: larger strokes from a larger one.
+        held: how many pictures are held out to judge by; below 1, which part of them.
     """
 
     width: int = 24
@@ -107,6 +125,7 @@ class StyleNetSettings:
     crop: int = 128
     least: float = 0.5
     style_side: int = 384
+    held: float = 0.02
 
     def __post_init__(self) -> None:
         ranges = {"width": (1, 512), "blocks": (0, 64), "crop": (32, 2048), "style_side": (32, 4096)}
@@ -115,6 +134,8 @@ class StyleNetSettings:
                 raise InputError(f"{name} is {getattr(self, name)!r}, must be between {low} and {high}")
         if self.crop % 4:
             raise InputError(f"crop is {self.crop}, must be a multiple of 4")
+        if self.held <= 0:
+            raise InputError(f"held is {self.held!r}, must be above 0")
         if not 0 < self.least <= 1:
             raise InputError(f"least is {self.least!r}, must be above 0 and at most 1")
 
@@ -128,7 +149,8 @@ STYLE_TRAINING = DescentSettings(
     warmup=20,
     ema=0.99,
     ema_ramp=100,
-    clip=0.0,
+    # A few pictures are far from any style, and would else set the pace for all.
+    clip=1.0,
     eval_every=1,
 )
 """Two passes over some thousands of pictures, as Johnson et al. 2016 (section 4.1) had."""

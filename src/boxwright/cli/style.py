@@ -1,0 +1,361 @@
+"""`boxwright style`: paint a picture in the style of another; teach a network one style, and let it paint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from boxwright.images import RGB8
+    from boxwright.perceptual.style import Painting
+    from boxwright.perceptual.style_apply import Painter
+    from boxwright.perceptual.style_settings import StyleWeights
+    from boxwright.runtime.sources import Item
+    from boxwright.weights.trunk import Origin, Trunk
+
+DEFAULT = "paint"
+
+
+class PaintsByDefault(TyperGroup):
+    """A group whose first verb may be left out: what names no verb is a picture to paint."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Put the verb where it was left out."""
+        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=PaintsByDefault,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Paint a picture in the style of another; teach a network one style, and let it paint in one pass.\n\n"
+    "`boxwright style CONTENT STYLE -o OUT` is `boxwright style paint`; a picture called train is ./train.",
+)
+
+Backbone = Annotated[str, typer.Option(help="The network that judges; `boxwright models` lists them.")]
+Weights = Annotated[
+    str,
+    typer.Option(help="The backbone's: auto (installed), imagenet (downloaded if need be), none, or a file."),
+]
+ContentTaps = Annotated[
+    str | None, typer.Option(help="Where the content is compared, by commas; by default the third tap.")
+]
+StyleTaps = Annotated[
+    str | None, typer.Option(help="Where the style is compared, by commas; by default the first four taps.")
+]
+ContentWeight = Annotated[float | None, typer.Option(help="Of the content.", min=0)]
+StyleWeight = Annotated[float | None, typer.Option(help="Of the style: more paints more boldly.", min=0)]
+Smooth = Annotated[float | None, typer.Option(help="Of total variation: more is smoother.", min=0)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+@app.command(DEFAULT)
+def paint(
+    content: Annotated[Path, typer.Argument(metavar="CONTENT", help="The picture to paint.")],
+    style: Annotated[Path, typer.Argument(metavar="STYLE", help="The picture to paint it after.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The result: .png, .jpg, .webp or .tif.")],
+    size: Annotated[int, typer.Option(help="Longer side of the result.", min=16)] = 256,
+    style_size: Annotated[
+        int,
+        typer.Option(help="Longer side of the style's picture, 0 for --size: larger, larger strokes.", min=0),
+    ] = 0,
+    scales: Annotated[
+        int, typer.Option(help="Sizes painted one after another, each twice the one before.", min=1)
+    ] = 3,
+    iterations: Annotated[int, typer.Option(help="At each scale.", min=1)] = 120,
+    optimiser: Annotated[str, typer.Option(help="lbfgs or adam.")] = "lbfgs",
+    lr: Annotated[float | None, typer.Option(help="Its step; 1 for lbfgs, 0.02 for adam.", min=0)] = None,
+    start: Annotated[str, typer.Option(help="What to begin with: content or noise.")] = "content",
+    keep_colours: Annotated[bool, typer.Option("--keep-colours", help="Paint the brightness only.")] = False,
+    style_weight: StyleWeight = None,
+    content_weight: ContentWeight = None,
+    smooth: Smooth = None,
+    backbone: Backbone = "vgg16",
+    weights: Weights = "auto",
+    content_taps: ContentTaps = None,
+    style_taps: StyleTaps = None,
+    every: Annotated[
+        int, typer.Option(help="Iterations between previews, which are also saved states.", min=1)
+    ] = 50,
+    amp: Annotated[str, typer.Option(help="Mixed precision: off, auto, bf16, fp16.")] = "off",
+    seed: Annotated[int, typer.Option(help="Of the noise.", min=0)] = 0,
+    device: Device = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the painting that was stopped.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Leave it for a new one.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Paint one picture by optimisation (Gatys, Ecker and Bethge 2016), from coarse to fine.
+
+    While it is painted, OUT's neighbour NAME.painting.png shows it as it stands. Ctrl-C saves; the same command with
+    --resume ends as if it had not been stopped.
+
+    **Examples**
+
+    `boxwright style photo.jpg painting.jpg -o painted.png --weights imagenet`
+
+    `boxwright style photo.jpg painting.jpg -o large.png --size 640 --style-weight 200 --weights vgg16.safetensors`
+
+    `boxwright style photo.jpg painting.jpg -o own.png --keep-colours --backbone efficientnet-lite0`
+    """
+    import json
+
+    from boxwright.cli.console import say
+    from boxwright.cli.train import resuming_command
+    from boxwright.errors import InputError
+    from boxwright.images import read_image
+    from boxwright.perceptual.style_settings import PaintSettings
+    from boxwright.training.settings import changed
+    from boxwright.training.stop import Interrupted
+
+    typed = {"optimiser": optimiser, "start": start, "amp": amp}
+    given = PaintSettings(
+        size, style_size, scales, iterations, lr=lr or 0.0, keep_colours=keep_colours, seed=seed
+    )
+    settings = changed(given, typed, name="style")
+    seen, wanted = read_image(content), read_image(style)
+    if out.resolve() in (content.resolve(), style.resolve()):
+        raise InputError("the result would replace it", path=out, hint="choose another --out")
+    by = _loss_weights(backbone, content_taps, style_taps, content_weight, style_weight, smooth)
+    trunk, origin = _judge(backbone, by, weights)
+
+    from boxwright.perceptual import style_run
+    from boxwright.perceptual.style import Painting
+    from boxwright.training.distributed import choose_device
+
+    painting = Painting(seen, wanted, trunk, settings, by, choose_device(device))
+    try:
+        found = style_run.paint(
+            painting,
+            out,
+            every=every,
+            resume=resume,
+            overwrite=overwrite,
+            watch=lambda steps: _shown(steps, settings.total, every),
+        )
+    except Interrupted as stopped:
+        say(f"{stopped}; go on with:\n  {resuming_command()}")
+        raise typer.Exit(3) from None
+    if as_json:
+        told = {"out": str(out), "size": list(found.image.shape[:2]), "judge": origin.said}
+        figures = {"first": found.first, "last": found.last}
+        typer.echo(json.dumps(told | figures | {"iterations": found.iterations, "seconds": found.seconds}))
+    for name in ("content", "style"):
+        say(f"{name}: {found.first[name]:.4g} at first, {found.last[name]:.4g} at last")
+    say(f"see {out} ({found.iterations} iterations, {found.seconds:.0f} s)")
+
+
+@app.command("train")
+def train(
+    style: Annotated[Path, typer.Argument(metavar="STYLE", help="The picture whose style is learned.")],
+    images: Annotated[
+        Path, typer.Argument(metavar="IMAGES", help="A folder of pictures to learn on, at any depth.")
+    ],
+    out: Annotated[Path, typer.Option(help="The run's folder: weights, tables, previews.")],
+    iterations: Annotated[
+        int | None, typer.Option(help="Of the optimiser, instead of --epochs.", min=1)
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the pictures; 2 by default.", min=1)] = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures in a step.", min=1)] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate after warm-up.")] = None,
+    style_weight: StyleWeight = None,
+    content_weight: ContentWeight = None,
+    smooth: Smooth = None,
+    backbone: Backbone = "vgg16",
+    weights: Weights = "auto",
+    content_taps: ContentTaps = None,
+    style_taps: StyleTaps = None,
+    seed: Annotated[int, typer.Option(help="Of what is held out, order, crops, first weights.", min=0)] = 0,
+    device: Device = "auto",
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any setting: train.KEY=VALUE or style.KEY=VALUE. Repeatable."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Teach a network one style, which it then paints any picture in, in one pass (Johnson et al. 2016).
+
+    OUT/best.safetensors is for `boxwright style apply`, and `boxwright export` makes an ONNX file of it. Ctrl-C saves
+    and says how to go on.
+
+    **Examples**
+
+    `boxwright style train painting.jpg photos --out runs/painting --weights imagenet`
+
+    `boxwright style train painting.jpg photos --out runs/bold --style-weight 100 --set style.width=32`
+    """
+    import json
+
+    from boxwright.cli.console import say
+    from boxwright.cli.train import resuming_command
+    from boxwright.images import read_image
+    from boxwright.perceptual.style_settings import NET_WEIGHTS, STYLE_TRAINING, StyleNetSettings
+    from boxwright.perceptual.vae_data import find_pictures, hold_back
+    from boxwright.training.settings import changed, sorted_changes
+    from boxwright.training.stop import Interrupted
+
+    changes = sorted_changes(change or [], ["train", "style"])
+    steps = {"iterations": iterations, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
+    named = {key: str(value) for key, value in steps.items() if value is not None}
+    descent = changed(STYLE_TRAINING, changes["train"] | named, name="train")
+    shape = changed(StyleNetSettings(), changes["style"], name="style")
+    wanted = read_image(style)
+    learned, held = hold_back(find_pictures(images), shape.held, descent.seed)
+    by = _loss_weights(backbone, content_taps, style_taps, content_weight, style_weight, smooth, NET_WEIGHTS)
+    trunk, origin = _judge(backbone, by, weights)
+
+    import torch
+
+    from boxwright.perceptual.style_train import StyleTask
+    from boxwright.training.task_loop import train_task
+
+    torch.manual_seed(descent.seed)
+    notes = {"style": style.name, "data": str(images), "judge": origin.said}
+    task = StyleTask(wanted, learned, held, trunk, shape, by, notes)
+    try:
+        result = train_task(task, descent, out, resume=resume, overwrite=overwrite, device=device)
+    except Interrupted as stopped:
+        say(f"{stopped}; go on with:\n  {resuming_command()}")
+        raise typer.Exit(3) from None
+    figures = {name: value for name, value in result.card.notes.items() if not isinstance(value, str)}
+    if as_json:
+        told = {"best": str(result.best), "iterations": result.iterations, "seconds": result.seconds}
+        typer.echo(json.dumps(told | {"figures": figures}))
+    say(f"best: {result.best}  {'  '.join(f'{name} {value:.4g}' for name, value in figures.items())}")
+    say(f"see {out / 'preview.png'}")
+
+
+@app.command("apply")
+def apply(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A run's best.safetensors, or an exported .onnx.")
+    ],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Pictures, folders or patterns.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="A folder; for one picture also a .png, .jpg, .webp or .tif.")
+    ],
+    size: Annotated[
+        int, typer.Option(help="Pictures of a longer side are shrunk to it; 0 leaves them.", min=0)
+    ] = 0,
+    batch: Annotated[int, typer.Option(help="Pictures of one size that are painted at once.", min=1)] = 1,
+    threads: Annotated[int | None, typer.Option(help="Of ONNX Runtime; all cores by default.", min=1)] = None,
+    device: Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each picture.")] = False,
+) -> None:
+    """Paint pictures of any size with a trained network. Exit 1: some could not be read, and were skipped.
+
+    **Examples**
+
+    `boxwright style apply runs/painting/best.safetensors photo.jpg -o painted.png`
+
+    `boxwright style apply painting.onnx holiday -o holiday-painted --size 1024`
+    """
+    import json
+    from itertools import islice
+
+    from boxwright.cli.console import progress, say
+    from boxwright.cli.pictures import is_one_file, writable
+    from boxwright.perceptual.style_apply import Painter
+    from boxwright.runtime.sources import Sources
+
+    single = is_one_file(images, out)
+    sources = Sources(images, without=None if single else out)
+    painter = Painter.open(model, size=size, threads=threads, device=device)
+    items = progress(sources, "painting", sources.total)
+    named = ((item, out if single else out / writable(item.output)) for item in items)
+    done = troubles = 0
+    while some := list(islice(named, batch)):
+        for said in _paint_some(painter, some):
+            if "error" in said:
+                say(f"boxwright: skipped {said['error']}")
+            done, troubles = done + ("out" in said), troubles + ("error" in said)
+            if as_json:
+                typer.echo(json.dumps(said))
+    say(f"{done} picture{'s' * (done != 1)} painted into {out}")
+    if troubles:
+        raise typer.Exit(1)
+
+
+def _loss_weights(
+    backbone: str,
+    content_taps: str | None,
+    style_taps: str | None,
+    content: float | None,
+    style: float | None,
+    smooth: float | None,
+    usual: StyleWeights | None = None,
+) -> StyleWeights:
+    """What was given, and what is usual where nothing was."""
+    from dataclasses import replace
+
+    from boxwright.backbones.classifiers import find_classifier
+    from boxwright.perceptual.style_settings import StyleWeights, usual_taps
+
+    seen, painted = usual_taps(find_classifier(backbone).taps)
+    numbers = {"content": content, "style": style, "variation": smooth}
+    return replace(
+        usual or StyleWeights(),
+        content_taps=_listed(content_taps) if content_taps else seen,
+        style_taps=_listed(style_taps) if style_taps else painted,
+        **{name: value for name, value in numbers.items() if value is not None},
+    )
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in names.split(","))
+
+
+def _judge(backbone: str, by: StyleWeights, weights: str) -> tuple[Trunk, Origin]:
+    from boxwright.cli.console import say
+    from boxwright.weights.trunk import pretrained_trunk
+
+    return pretrained_trunk(backbone, by.taps, weights, say=say)
+
+
+def _shown(steps: Iterable[Painting], total: int, every: int) -> Iterator[Painting]:
+    """Pass a painting through, with a bar or now and then a line."""
+    import sys
+
+    from boxwright.cli.console import progress, say
+
+    for painting in progress(steps, "painting", total):
+        if painting.done % every == 0 and not sys.stderr.isatty():
+            parts = "  ".join(f"{name} {value:.4g}" for name, value in painting.losses.items())
+            say(f"{painting.done:>6}/{total}  {parts}")
+        yield painting
+
+
+def _paint_some(painter: Painter, some: list[tuple[Item, Path]]) -> list[dict[str, object]]:
+    """Paint pictures into files; for each what it came to, or under "error" why not."""
+    from boxwright.cli.pictures import read_item
+    from boxwright.draw import write_picture
+    from boxwright.errors import InputError
+
+    told: list[dict[str, object]] = [{"image": str(item.path)} for item, _ in some]
+    read: list[tuple[dict[str, object], Path, RGB8]] = []
+    for said, (item, target) in zip(told, some, strict=True):
+        try:
+            read.append((said, target, read_item(item, target)))
+        except InputError as error:
+            said["error"] = str(error)
+    try:
+        painted = painter([image for _, _, image in read])
+    except InputError as error:
+        for said, _, _ in read:
+            said["error"] = f"{said['image']}: {error}"
+        return told
+    for (said, target, _), image in zip(read, painted, strict=True):
+        write_picture(target, image)
+        said |= {"out": str(target), "size": list(image.shape[:2])}
+    return told
