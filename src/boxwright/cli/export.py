@@ -26,7 +26,8 @@ def command(
     """Write a model as ONNX: preprocessing settings, class names and NMS inside, any batch size.
 
     Ends by comparing its boxes with the model's own on real pictures, in batches of 1 and 3, and on an empty
-    one. Exit 1, and no file, if they differ.
+    one. Exit 1, and no file, if they differ. Networks of `style`, `upscale`, `vae` and `segment` are compared by
+    their outputs, at several sizes; an auto-encoder becomes a folder of two graphs.
 
     **Examples**
 
@@ -42,6 +43,9 @@ def command(
     from boxwright.loading import load
     from boxwright.runtime.onnx import OnnxModel
 
+    if (task := _task(Path(model))) is not None:
+        _other(Path(model), task, out, images, half, as_json)
+        return
     target = out if out is not None else Path(model).with_suffix(".onnx")
     if target.suffix != ".onnx":
         raise InputError(
@@ -64,6 +68,44 @@ def command(
     if as_json:
         typer.echo(json.dumps({"file": str(target), **asdict(parity)}))
     say(f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB)\ncompared: {parity}")
+
+
+def _task(path: Path) -> str | None:
+    """What a checkpoint's network is for; None for a detector, and for what is no checkpoint."""
+    if path.suffix != ".safetensors":
+        return None
+    from boxwright.card import Card
+    from boxwright.modelfile import read_file
+
+    card = Card.found(read_file(path).description)
+    return card.task if card else None
+
+
+def _other(
+    path: Path, task: str, out: Path | None, images: list[str] | None, half: bool, as_json: bool
+) -> None:
+    """Export a network that is no detector."""
+    import json
+
+    from boxwright.cli.console import say
+    from boxwright.errors import InputError
+    from boxwright.nets import export
+    from boxwright.runtime.export_net import GraphError
+
+    if images or half:
+        raise InputError(
+            f"--{'half' if half else 'images'} is for detectors, and this is a network for {task}",
+            path=path,
+            hint="leave it out",
+        )
+    try:
+        written, difference = export(path, task, out)
+    except GraphError as error:
+        say(f"boxwright: {error}; nothing was written")
+        raise typer.Exit(1) from error
+    if as_json:
+        typer.echo(json.dumps({"file": str(written), "difference": difference}))
+    say(f"wrote {written}\ncompared: outputs differ by at most {difference:.1e} of the largest")
 
 
 def _pictures(images: list[str] | None) -> Sequence[Any]:
