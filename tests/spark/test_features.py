@@ -181,7 +181,7 @@ def test_a_folder_of_something_else_is_refused(spark: SparkSession, graph: bytes
     run(spark, graph, images, tmp_path / "out")
     with pytest.raises(InputError, match="was made with another images"):
         run(spark, graph, images / "even", tmp_path / "out")
-    with pytest.raises(InputError, match="no images here"):
+    with pytest.raises(InputError, match="no images in this folder"):
         run(spark, graph, tmp_path / "mine", tmp_path / "none")
 
 

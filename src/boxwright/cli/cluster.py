@@ -69,6 +69,13 @@ def command(
     jobs: Jobs = None,
     threads: Threads = None,
     engine: Engine = "onnx",
+    spark: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MASTER",
+            help="Run on Spark: local[4], spark://host:7077, yarn, ... Methods there: kmeans, bisecting.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The summary on standard output.")] = False,
 ) -> None:
     """Group pictures by what a backbone sees in them, and make a page to browse them.
@@ -81,17 +88,31 @@ def command(
     `boxwright cluster photos -o clusters --weights imagenet`
 
     `boxwright cluster features.parquet -k 10 --pca 64 --whiten`
+
+    `boxwright cluster hdfs:///photos -o hdfs:///clusters -k 100 --spark spark://host:7077`
     """
-    import json
-
+    from boxwright.backbones.classifiers import find_classifier
     from boxwright.cli.console import say
-    from boxwright.cluster.choice_plot import alone, choice_plot
+    from boxwright.cluster.extractor import build_graph
     from boxwright.cluster.local import ClusterSettings
-    from boxwright.cluster.results import write_results
-    from boxwright.cluster.sheet import contact_sheet
     from boxwright.cluster.table import read_table
-    from boxwright.files import write_text
+    from boxwright.errors import InputError
 
+    if spark is not None:
+        if engine != "onnx" or split is not None:
+            raise InputError("--spark takes neither --engine torch nor --split", hint="leave them out")
+        from boxwright.cli import on_spark
+        from boxwright.spark.cluster import SparkClusterSettings
+
+        on = SparkClusterSettings(_count(k), method, _components(pca), whiten, normalise, seed, most)  # type: ignore[arg-type]
+        graph = None
+        if source.suffix.lower() != ".parquet" and not on_spark.is_table(source):
+            graph = build_graph(backbone, tap or find_classifier(backbone).taps[-1], pool, size, weights, say)
+        summary, whole, skipped = on_spark.cluster(spark, source, out, graph, on, batch, duplicates)
+        if whole is not None:
+            _write(whole, out, pictures)
+        _end(summary, out, skipped, as_json)
+        return
     settings = ClusterSettings(
         k=_count(k),
         method=method,  # type: ignore[arg-type]
@@ -116,14 +137,31 @@ def command(
             say(f"boxwright: skipped {one.path}: {one.reason}")
         table, skipped = done.table, len(done.skipped)
     clustered = _clustered(read_table(table), settings, duplicates, labels, root)
+    _write(clustered, out, pictures)
+    _end(clustered.summary(), out, skipped, as_json)
+
+
+def _write(clustered: Clustered, out: Path, pictures: int) -> None:
+    from boxwright.cluster.choice_plot import alone, choice_plot
+    from boxwright.cluster.results import write_results
+    from boxwright.cluster.sheet import contact_sheet
+    from boxwright.files import write_text
+
     write_results(clustered, out)
     if clustered.clustering.choice is not None:
         write_text(out / "choice.svg", alone(choice_plot(clustered.clustering.choice)))
     write_text(out / "sheet.html", contact_sheet(clustered, out, pictures))
-    summary = clustered.summary()
+
+
+def _end(summary: dict[str, Any], out: Path, skipped: int, as_json: bool) -> None:
+    import json
+
+    from boxwright.cli.console import say
+
     if as_json:
         typer.echo(json.dumps(summary))
-    say(_line(summary) + f"; see {out / 'sheet.html'}")
+    page = out / "sheet.html"
+    say(_line(summary) + f"; see {page if page.exists() else out}")
     if skipped:
         raise typer.Exit(1)
 
@@ -161,10 +199,11 @@ def _clustered(
 
 def _line(summary: dict[str, Any]) -> str:
     text = f"{summary['images']} images in {summary['clusters']} clusters"
-    if summary["in_no_cluster"]:
+    if summary.get("in_no_cluster"):
         text += f", {summary['in_no_cluster']} in none"
-    text += f", {summary['duplicates']} pairs nearly alike"
-    if (agreed := summary["labels"]) is not None:
+    if "duplicates" in summary:
+        text += f", {summary['duplicates']} pairs nearly alike"
+    if (agreed := summary.get("labels")) is not None:
         text += f"; with the folders NMI {agreed['nmi']:.3f}, purity {agreed['purity']:.3f}"
     return text
 

@@ -32,6 +32,13 @@ def command(
     coco: Annotated[Path | None, typer.Option(metavar="FILE", help="A list of COCO results.")] = None,
     images: Annotated[bool, typer.Option("--images/--no-images", help="Write pictures with boxes.")] = True,
     batch: Annotated[int, typer.Option(min=1, help="Images that the network sees at once.")] = 1,
+    spark: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MASTER",
+            help="Run on Spark (local[4], spark://host:7077, yarn, ...); --out is then a folder of Parquet.",
+        ),
+    ] = None,
 ) -> None:
     """Detect on pictures and videos; unreadable files are named, skipped and counted.
 
@@ -46,6 +53,8 @@ def command(
     `boxwright detect blood-cells slides/ --csv cells.csv --no-images`
 
     `find . -name "*.png" | boxwright detect model.onnx - --json --no-images`
+
+    `boxwright detect blood-cells hdfs:///slides --spark spark://host:7077 --out hdfs:///cells`
     """
     import sys
     from collections import deque
@@ -60,6 +69,11 @@ def command(
 
     # A packaged model is opened as a graph: it needs no torch, starts at once and is the faster one on a CPU.
     model, source = model_and_sources(arguments)
+    if spark is not None:
+        from boxwright.cli import on_spark
+
+        on_spark.refuse(as_json=as_json, csv=csv, coco=coco, sources=source)
+        raise typer.Exit(on_spark.detect(spark, model, source[0], out, score, batch))
     predictor = load(model, engine="onnx").predictor()
     sources = Sources(source, sys.stdin, without=out)
     waiting: deque[Item] = deque()

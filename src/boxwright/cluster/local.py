@@ -128,7 +128,7 @@ def cluster_table(
 
 
 def _kmeans(
-    points: Points, k: int, settings: ClusterSettings, start: Points | None
+    points: Points, k: int, settings: ClusterSettings, start: Float32[np.ndarray, "cluster component"] | None
 ) -> Int64[np.ndarray, "image"]:
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
@@ -191,7 +191,9 @@ def _described(
     )
 
 
-def distances(points: Points, centres: Points) -> Float32[np.ndarray, "image cluster"]:
+def distances(
+    points: Points, centres: Float32[np.ndarray, "cluster component"]
+) -> Float32[np.ndarray, "image cluster"]:
     """Euclidean, in blocks of images.
 
     Differences, not the quicker expansion: that one loses half the digits of small distances.

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from boxwright.cluster.duplicates import Duplicates
-from boxwright.cluster.local import Clustering, ClusterSettings
+from boxwright.cluster.local import Clustering
 from boxwright.cluster.truth import Agreement, agreement
 from boxwright.files import replacing, write_text
 
@@ -32,7 +32,7 @@ class Clustered:
         clustering: of the images, in the same order.
         duplicates: of the images, by their numbers.
         labels: that were known before; None where there are none.
-        settings: how clusters were found.
+        settings: how clusters were found: a `ClusterSettings`, or Spark's.
         source: what the features are: backbone, tap and so on.
     """
 
@@ -41,7 +41,7 @@ class Clustered:
     clustering: Clustering
     duplicates: Duplicates
     labels: tuple[str, ...] | None
-    settings: ClusterSettings
+    settings: Any
     source: dict[str, Any]
 
     def members(self, cluster: int) -> Int64[np.ndarray, "image"]:

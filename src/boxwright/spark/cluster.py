@@ -6,6 +6,8 @@ centres a table gets the same clusters here and there.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, get_args
@@ -27,7 +29,7 @@ from pyspark.sql.types import ArrayType, DataType, FloatType, IntegerType, Struc
 
 from boxwright.cluster.choice import Choice
 from boxwright.cluster.local import distances
-from boxwright.cluster.reduce import EPSILON, Points, Reduction
+from boxwright.cluster.reduce import EPSILON, Reduction
 from boxwright.errors import InputError, near
 
 Method = Literal["kmeans", "bisecting"]
@@ -36,6 +38,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 _ITERATIONS, _TOLERANCE = 300, 1e-4
 """Those of scikit-learn's k-means, which the one-machine path runs."""
 _BATCH = 1024
+Centres = Float32[np.ndarray, "cluster component"]
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,13 @@ class SparkClustering:
     choice: Choice | None
 
 
-def cluster_rows(
+@contextmanager
+def clustered_rows(
     rows: DataFrame,
     settings: SparkClusterSettings,
     centres: Float32[np.ndarray, "cluster feature"] | None = None,
-) -> SparkClustering:
-    """Find the clusters of a table of features.
+) -> Iterator[SparkClustering]:
+    """Find the clusters of a table of features, whose points Spark keeps until the end of the block.
 
     Args:
         rows: path and feature of each image.
@@ -121,7 +125,7 @@ def cluster_rows(
             labelled = _fitted(points, settings, k or choice.k)  # type: ignore[union-attr]
         else:
             labelled = _from_centres(points, reduction(centres))
-        return _described(labelled, reduction, choice, ordered=centres is None)
+        yield _described(labelled, reduction, choice, ordered=centres is None)
     finally:
         points.unpersist()
 
@@ -173,7 +177,7 @@ def _fitted(points: DataFrame, settings: SparkClusterSettings, k: int) -> DataFr
     return KMeans(k=k, maxIter=_ITERATIONS, **columns).fit(points).transform(points)
 
 
-def _from_centres(points: DataFrame, start: Points) -> DataFrame:
+def _from_centres(points: DataFrame, start: Centres) -> DataFrame:
     """Lloyd's iterations from given centres, which the DataFrame API of MLlib cannot be given."""
     about = points.select(Summarizer.variance(F.col("vector")).alias("variance")).first()
     variance = float(np.mean(about["variance"].toArray())) if about is not None else 0.0
@@ -235,7 +239,7 @@ def _described(
     )
 
 
-def _means(labelled: DataFrame) -> tuple[Points, Int64[np.ndarray, "cluster"]]:
+def _means(labelled: DataFrame) -> tuple[Centres, Int64[np.ndarray, "cluster"]]:
     """Each cluster's mean and size; what is empty has the mean 0."""
     found = (
         labelled.groupBy("cluster")
@@ -250,7 +254,7 @@ def _means(labelled: DataFrame) -> tuple[Points, Int64[np.ndarray, "cluster"]]:
     return centres, counts
 
 
-def _measured(labelled: DataFrame, centres: Points) -> DataFrame:
+def _measured(labelled: DataFrame, centres: Centres) -> DataFrame:
     """Path, cluster, distance and margin."""
     said = StructType([StructField("distance", FloatType()), StructField("margin", FloatType())])
     measure = _batched(partial(_measurer, centres), said, [[centres.shape[1]], None])
@@ -264,20 +268,20 @@ def _inertia(measured: DataFrame) -> float:
     return 0.0 if row is None else float(row["inertia"] or 0.0)
 
 
-def _batched(make: Any, returned: DataType, shapes: list[list[int] | None]) -> Any:
+def _batched(make: Any, returned: DataType, shapes: Sequence[list[int] | None]) -> Any:
     """A function over batches of rows, as Spark calls it; `make` must be one that a worker can import."""
-    return predict_batch_udf(make, return_type=returned, batch_size=_BATCH, input_tensor_shapes=shapes)
+    return predict_batch_udf(make, return_type=returned, batch_size=_BATCH, input_tensor_shapes=list(shapes))
 
 
 def _reducer(reduction: Reduction) -> Any:
     return lambda features: reduction(features.astype(np.float32))
 
 
-def _placer(centres: Points) -> Any:
+def _placer(centres: Centres) -> Any:
     return lambda points: distances(points.astype(np.float32), centres).argmin(1).astype(np.int32)
 
 
-def _measurer(centres: Points) -> Any:
+def _measurer(centres: Centres) -> Any:
     def measured(points: np.ndarray, clusters: np.ndarray) -> dict[str, np.ndarray]:
         away = distances(points.astype(np.float32), centres)
         rows = np.arange(len(points))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +77,18 @@ class Folder:
         if files.exists(target) or not files.rename(path, target):
             raise InputError(f"cannot be renamed to {new}", path=self.at(old), hint="check the rights there")
 
+    def replace(self, name: str, write: Callable[[str], None]) -> None:
+        """Let a table take the place of the one of before, when it is whole.
+
+        Args:
+            name: of its folder.
+            write: makes it at the address that it is given.
+        """
+        staging = f"staging-{uuid.uuid4().hex[:8]}"
+        write(self.at(staging))
+        self.delete(name)
+        self.rename(staging, name)
+
     def read_text(self, name: str) -> str | None:
         """A file's text, or None where there is no such file."""
         files, path = self._system(name)
@@ -125,13 +137,13 @@ class WaveTable:
     ) -> None:
         self.spark, self.name, self.folder = spark, name, Folder(spark, address)
         self._schemas = {name: schema, UNREADABLE: _REFUSED}
-        self._agree(settings)
+        self.settings: dict[str, Any] = json.loads(json.dumps(settings))
+        self._agree(self.settings)
         for name in self.folder.names():
             if name.startswith("staging-") or name.endswith(".part"):
                 self.folder.delete(name)
 
     def _agree(self, settings: dict[str, Any]) -> None:
-        settings = json.loads(json.dumps(settings))
         text = self.folder.read_text(_SETTINGS)
         if text is None:
             if self.folder.names():
