@@ -75,7 +75,8 @@ class _Album:
     def _thumbnail(self, image: int) -> UInt8[np.ndarray, "height width 3"] | None:
         try:
             height, width = image_size(self.file(image))
-            size = (HEIGHT, max(1, min(WIDEST, round(width * HEIGHT / height))))
+            tall = min(height, HEIGHT)
+            size = (tall, max(1, min(WIDEST, round(width * tall / height))))
             return read_thumbnail(self.file(image), size)
         except InputError:
             return None
