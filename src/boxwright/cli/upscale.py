@@ -9,10 +9,8 @@ import typer
 
 if TYPE_CHECKING:
     from boxwright.perceptual.upscale import Upscaler
-    from boxwright.perceptual.upscale_apply import Enlarger
     from boxwright.perceptual.upscale_measure import Distance
     from boxwright.perceptual.upscale_settings import UpscaleSettings
-    from boxwright.runtime.sources import Item
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -135,7 +133,7 @@ def train(
         notes["start"] = str(start)
     if settings.features:
         trunk, origin = pretrained_trunk(settings.backbone, settings.taps, weights, say=say)
-        notes["features"] = origin.said
+        notes["backbone"] = origin.said
     pairs, kept = (Pairs(some, settings.factor, settings.reduce) for some in (learned, held))
     task = UpscaleTask(settings, pairs, kept, trunk, net, notes)
     try:
@@ -180,25 +178,29 @@ def apply(
     import json
 
     from boxwright.cli.console import progress, say
+    from boxwright.cli.pictures import is_one_file, read_item, writable
+    from boxwright.draw import encode_picture
     from boxwright.errors import InputError
+    from boxwright.files import write_bytes
     from boxwright.perceptual.upscale_apply import Enlarger
     from boxwright.runtime.sources import Sources
 
-    single = _is_one_file(images, out)
+    single = is_one_file(images, out)
     sources = Sources(images, without=None if single else out)
     enlarger = Enlarger.open(model, tile=tile, threads=threads, device=device)
     done, troubles = 0, 0
     for item in progress(sources, "enlarging", sources.total):
-        target = out if single else out / _writable(item.output)
+        target = out if single else out / writable(item.output)
         try:
-            size = _apply_to(enlarger, item, target, quality)
+            large = enlarger(read_item(item, target))
         except InputError as error:
             troubles += 1
             said: dict[str, object] = {"image": str(item.path), "error": str(error)}
             say(f"boxwright: skipped {error}")
         else:
+            write_bytes(target, encode_picture(large, target.suffix, quality))
             done += 1
-            said = {"image": str(item.path), "out": str(target), "size": size}
+            said = {"image": str(item.path), "out": str(target), "size": list(large.shape[:2])}
         if as_json:
             typer.echo(json.dumps(said))
     say(
@@ -345,47 +347,6 @@ def _started(path: Path, settings: UpscaleSettings) -> Upscaler:
         if then != now:
             raise InputError(f"its {name} is {then}, not {now}", path=path, hint=f"give --{name} {then}")
     return net
-
-
-def _is_one_file(images: list[str], out: Path) -> bool:
-    """Whether the one picture that is given goes into the one file that is named."""
-    from boxwright.draw import PICTURES
-    from boxwright.errors import InputError
-
-    if out.suffix.lower() not in PICTURES or out.is_dir():
-        return False
-    if len(images) > 1 or not Path(images[0]).is_file():
-        raise InputError("is one file, for several pictures", path=out, hint="name a folder")
-    return True
-
-
-def _writable(name: Path) -> Path:
-    """The name itself, or one more ending where pictures of its kind are only read."""
-    from boxwright.draw import PICTURES
-
-    return name if name.suffix.lower() in PICTURES else name.with_name(f"{name.name}.png")
-
-
-def _apply_to(enlarger: Enlarger, item: Item, target: Path, quality: int) -> list[int]:
-    """Enlarge one picture into its file; the size that it has then.
-
-    Raises:
-        InputError: unreadable, a video, or its own target.
-    """
-    from boxwright.draw import encode_picture
-    from boxwright.errors import InputError
-    from boxwright.files import write_bytes
-    from boxwright.images import read_image
-
-    if isinstance(item.image, InputError):
-        raise item.image
-    if not isinstance(item.image, Path):
-        raise InputError("is a video", path=item.path, hint="give pictures")
-    if target.resolve() == item.path.resolve():
-        raise InputError("the enlarged picture would replace it", path=item.path, hint="choose another --out")
-    large = enlarger(read_image(item.image))
-    write_bytes(target, encode_picture(large, target.suffix, quality))
-    return list(large.shape[:2])
 
 
 def _distance(backbone: str, taps: str | None, weights: str) -> tuple[Distance, str]:

@@ -9,7 +9,7 @@ import numpy as np
 from boxwright.card import Card
 from boxwright.errors import InputError
 from boxwright.perceptual.tiles import Run, enlarged_parts
-from boxwright.perceptual.upscale_data import RGB8, as_bytes
+from boxwright.perceptual.upscale_data import RGB8, Large, as_bytes
 from boxwright.perceptual.upscale_settings import UpscaleSettings
 
 TILE = 384
@@ -61,7 +61,7 @@ class Enlarger:
         run, card = _eager(Path(path), device)
         return cls(run, card, tile)
 
-    def __call__(self, image: RGB8) -> RGB8:
+    def __call__(self, image: RGB8) -> Large:
         """A picture, larger by the network's factor.
 
         Args:

@@ -14,13 +14,15 @@ from boxwright.errors import InputError
 from boxwright.images import image_size, read_image
 
 RGB8 = UInt8[np.ndarray, "height width 3"]
+Large = UInt8[np.ndarray, "tall wide 3"]
 Chw = Float32[np.ndarray, "3 height width"]
+LargeChw = Float32[np.ndarray, "3 tall wide"]
 
 _KEPT_BYTES = 1 << 30
 """Decoded pictures are kept in memory up to so many bytes; the others are read again."""
 
 
-def shrink(image: RGB8, factor: int) -> RGB8:
+def shrink(image: Large, factor: int) -> RGB8:
     """Bicubic and antialiased, by a whole factor, after cutting off what is right and below of a multiple of it.
 
     This is how the papers make small pictures of large ones; every pixel of the small one is made of the same pixels
@@ -33,7 +35,7 @@ def shrink(image: RGB8, factor: int) -> RGB8:
     return np.asarray(whole.resize((width, height), Image.Resampling.BICUBIC))
 
 
-def enlarge(image: RGB8, factor: int) -> RGB8:
+def enlarge(image: RGB8, factor: int) -> Large:
     """Bicubic interpolation by Pillow: what a network has to beat."""
     height, width = image.shape[:2]
     return np.asarray(
@@ -63,13 +65,13 @@ class Pairs:
 
     def __init__(self, paths: Sequence[Path], factor: int, reduce: int = 1) -> None:
         self.paths, self.factor, self.reduce = tuple(paths), factor, reduce
-        self._kept: dict[int, tuple[RGB8, RGB8]] = {}
+        self._kept: dict[int, tuple[RGB8, Large]] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def pair(self, index: int) -> tuple[RGB8, RGB8]:
+    def pair(self, index: int) -> tuple[RGB8, Large]:
         """The small picture and the large one, of sides that are multiples of the factor.
 
         Raises:
@@ -96,7 +98,7 @@ class Pairs:
             self._bytes += size
         return pair
 
-    def patch(self, index: int, side: int, rng: np.random.Generator) -> tuple[Chw, Chw]:
+    def patch(self, index: int, side: int, rng: np.random.Generator) -> tuple[Chw, LargeChw]:
         """A random square of a picture, small and large, turned and mirrored at random; RGB in [0, 1].
 
         It is cut out of both, so that the small one is what it is in the whole picture, at its borders too.
@@ -114,7 +116,7 @@ class Pairs:
             _square(large, top * self.factor, left * self.factor, side * self.factor, turns, mirrored),
         )
 
-    def middle(self, index: int, side: int) -> tuple[RGB8, RGB8]:
+    def middle(self, index: int, side: int) -> tuple[RGB8, Large]:
         """The middle of a picture, small and large; all of what is shorter than `side` small pixels."""
         small, large = self.pair(index)
         first = [max(0, (length - side) // 2) for length in small.shape[:2]]
@@ -140,6 +142,6 @@ def as_bytes(picture: Float32[np.ndarray, "height width 3"]) -> RGB8:
     return whole
 
 
-def _square(image: RGB8, top: int, left: int, side: int, turns: int, mirrored: bool) -> Chw:
+def _square(image: RGB8, top: int, left: int, side: int, turns: int, mirrored: bool) -> LargeChw:
     square = np.rot90(image[top : top + side, left : left + side], turns)
     return as_floats(square[:, ::-1] if mirrored else square)

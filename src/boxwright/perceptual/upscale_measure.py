@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
-from boxwright.perceptual.upscale_data import Pairs, as_floats
+from boxwright.perceptual.upscale_data import RGB8, Large, Pairs, as_floats
 from boxwright.perceptual.vae_pictures import sheet
 
 if TYPE_CHECKING:
     from boxwright.weights.trunk import Trunk
 
-RGB8 = UInt8[np.ndarray, "height width 3"]
-Enlarge = Callable[[RGB8], RGB8]
+Enlarge = Callable[[RGB8], Large]
 Distance = Callable[[RGB8, RGB8], float]
 
 BICUBIC = "bicubic"
@@ -97,7 +96,7 @@ def least_side(factor: int) -> int:
 
 
 def compare(
-    pairs: Iterable[tuple[RGB8, RGB8]],
+    pairs: Iterable[tuple[RGB8, Large]],
     ways: Mapping[str, Enlarge],
     factor: int,
     distance: Distance | None = None,

@@ -97,9 +97,9 @@ class UpscaleTask(Task):
 
     def measure(self, net: nn.Module) -> dict[str, float]:
         """Of the middles of what is held out: signal to noise, its gain over bicubic's, losses in parts of its."""
-        ours = self._measured(net)
+        ours = self._measured(lambda small: net(self._tensor(small)))
         if self._bicubic is None:
-            self._bicubic = self._measured(partial(bicubic, factor=self.settings.factor))
+            self._bicubic = self._measured(lambda small: self._tensor(enlarge(small, self.settings.factor)))
         parts = {name: value / self._bicubic[name] for name, value in ours.items() if name != "psnr"}
         return {"psnr": ours["psnr"], "gain": ours["psnr"] - self._bicubic["psnr"], **parts}
 
@@ -107,7 +107,7 @@ class UpscaleTask(Task):
         """Some middles, small, by bicubic interpolation, by the network, and as they should be."""
 
         def ours(image: RGB8) -> RGB8:
-            return _as_image(net(torch.from_numpy(as_floats(image)[None]).to(self._device)))
+            return _as_image(net(self._tensor(image)))
 
         ways: dict[str, Enlarge] = {
             BICUBIC: partial(enlarge, factor=self.settings.factor),
@@ -119,21 +119,17 @@ class UpscaleTask(Task):
         """The pictures, by names and sizes."""
         return {"pictures": self._pairs.fingerprint(), "held_pictures": self._held.fingerprint()}
 
-    def _measured(self, way: Callable[[Tensor], Tensor]) -> dict[str, float]:
+    def _measured(self, way: Callable[[RGB8], Tensor]) -> dict[str, float]:
         rows = []
         for index in range(len(self._held)):
             small, large = self._held.middle(index, _MEASURED)
-            pictures, wanted = (
-                torch.from_numpy(as_floats(image)[None]).to(self._device) for image in (small, large)
-            )
-            found = way(pictures)
-            losses = {name: float(value) for name, value in self._losses(found, wanted).items()}
+            found = way(small)
+            losses = {name: float(value) for name, value in self._losses(found, self._tensor(large)).items()}
             rows.append({"psnr": psnr(_as_image(found), large)} | losses)
         return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
-    @property
-    def _device(self) -> torch.device:
-        return next(self.net.parameters()).device
+    def _tensor(self, image: RGB8) -> Float[Tensor, "1 3 height width"]:
+        return torch.from_numpy(as_floats(image)[None]).to(next(self.net.parameters()).device)
 
     def _for_units(self) -> tuple[Tensor, Tensor]:
         """Patches of the first training pictures; the same ones whenever asked."""
@@ -181,7 +177,8 @@ class UpscaleLosses:
         """
         terms = {"pixels": F.l1_loss(found.float(), large) / self._pixel_unit}
         if self._features is not None:
-            self._features.to(large.device)
+            with torch.inference_mode(False):  # else gradients could not go through what is moved here
+                self._features.to(large.device)
             terms["features"] = self._features(found, self._features.targets(content=large)).content
         weights = {"pixels": self.settings.pixels, "features": self.settings.features}
         return terms | {"loss": torch.stack([weights[name] * term for name, term in terms.items()]).sum()}
@@ -191,7 +188,7 @@ def _as_image(found: Float[Tensor, "1 3 height width"]) -> RGB8:
     return as_bytes(found[0].permute(1, 2, 0).cpu().numpy())
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _weights(
     trunk: Trunk,
     blurred: Float32[Tensor, "batch 3 tall wide"],
