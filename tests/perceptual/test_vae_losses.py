@@ -208,14 +208,14 @@ def test_free_bits_stop_the_push_below_their_floor() -> None:
 
 def small(**changes: float | bool | str | tuple[str, ...]) -> tuple[VaeSettings, Vae]:
     torch.manual_seed(0)
-    settings = VaeSettings(size=16, latent=4, width=4, **changes)  # type: ignore[arg-type]
+    settings = VaeSettings(size=32, latent=4, width=4, **changes)  # type: ignore[arg-type]
     return settings, Vae(settings)
 
 
 def test_the_objective_is_the_negative_bound_per_value() -> None:
     settings, net = small()
     net.eval()
-    pictures, drawn = torch.rand(5, 3, 16, 16), torch.randn(5, 4)
+    pictures, drawn = torch.rand(5, 3, 32, 32), torch.randn(5, 4)
     losses = VaeObjective(settings)(net, pictures, drawn, beta=1.0)
     # The same draws: likelihood and analytic divergence, where `log_weights` has the draw's own.
     mean, log_variance = net.encode(pictures)
@@ -227,14 +227,14 @@ def test_the_objective_is_the_negative_bound_per_value() -> None:
         + sampled
         - kl_divergence(mean, log_variance).sum(1)
     )
-    assert losses["loss"].item() == pytest.approx(-bound.mean().item() / 768, rel=1e-5)
+    assert losses["loss"].item() == pytest.approx(-bound.mean().item() / 3072, rel=1e-5)
 
 
 def test_terms_weigh_what_the_settings_say() -> None:
     def distance(a: Tensor, b: Tensor) -> Tensor:
         return (a - b).abs().mean()
 
-    pictures, drawn = torch.rand(4, 3, 16, 16), torch.randn(4, 4)
+    pictures, drawn = torch.rand(4, 3, 32, 32), torch.randn(4, 4)
     found = {}
     for pixels, features in ((1.0, 0.0), (0.0, 1.0), (0.3, 0.7)):
         settings, net = small(pixels=pixels, features=features)

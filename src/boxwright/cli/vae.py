@@ -40,7 +40,7 @@ def train(
             help="What a decoded picture should be near by: pixels, features (of --backbone), or both."
         ),
     ] = "pixels",
-    size: Annotated[int, typer.Option(help="Side of the pictures, a multiple of 16.", min=16)] = 64,
+    size: Annotated[int, typer.Option(help="Side of the pictures, a multiple of 16.", min=32)] = 64,
     latent: Annotated[int, typer.Option(help="Numbers that stand for a picture.", min=1)] = 128,
     beta: Annotated[
         float, typer.Option(help="Weight of the divergence from the prior: more makes draws better.", min=0)

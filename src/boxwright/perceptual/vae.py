@@ -20,6 +20,9 @@ from boxwright.errors import InputError, near
 HALVINGS = 4
 """The encoder halves the picture so often; its side must be a multiple of 16."""
 
+_NARROW = -3.0
+"""Logarithm of the posterior's variance at the start."""
+
 Terms = tuple[str, ...]
 
 
@@ -28,7 +31,7 @@ class VaeSettings:
     """What can be changed about a variational auto-encoder.
 
     Attributes:
-        size: side of its pictures in pixels, a multiple of 16.
+        size: side of its pictures in pixels, a multiple of 16 from 32 on.
         latent: numbers that stand for a picture.
         width: channels of the widest maps; each halving doubles them.
         pixels: weight of the reconstruction by pixels: each value of a picture is Gaussian around the decoded one.
@@ -62,8 +65,9 @@ class VaeSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.size < 16 or self.size % 2**HALVINGS:
-            raise InputError(f"vae.size is {self.size}", hint=f"give a multiple of {2**HALVINGS}")
+        # Of a map of one cell the decoder would make a picture of one colour: its borders repeat what they border.
+        if self.size < 2 * 2**HALVINGS or self.size % 2**HALVINGS:
+            raise InputError(f"vae.size is {self.size}", hint=f"give a multiple of {2**HALVINGS} from 32 on")
         for name, least in (("latent", 1), ("width", 2), ("pixels", 0), ("deviation", 0), ("features", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"vae.{name} is {getattr(self, name)}, must be at least {least}")
@@ -130,12 +134,14 @@ class Vae(nn.Module):
             self.log_deviations["pixels"] = nn.Parameter(fixed, requires_grad=False)
         self.batches: Tensor
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
-        # The first posterior is nearly the prior, whatever the picture. Thousands of inputs, each of which Adam moves
-        # by as much, would throw it far from there in a few steps; divided by the root of their number they do not.
+        # Thousands of inputs, each of which Adam moves by as much, would throw a posterior far from the prior in a few
+        # steps; divided by the root of their number they do not.
         self._share = 1 / math.sqrt(cells)
-        for linear in (self.mean, self.log_variance):
-            nn.init.normal_(linear.weight, std=0.1)
-            nn.init.zeros_(linear.bias)
+        # It starts narrower than the prior, and pictures differ: where noise drowns what is said of a picture, the
+        # decoder learns to do without, and may stay so.
+        for linear, spread, bias in ((self.mean, 1.0, 0.0), (self.log_variance, 0.1, _NARROW)):
+            nn.init.normal_(linear.weight, std=spread)
+            nn.init.constant_(linear.bias, bias)
 
     def forward(
         self, pictures: Float[Tensor, "batch 3 height width"], noise: Float[Tensor, "batch latent"]

@@ -57,8 +57,9 @@ class FeatureUnits:
     """
 
     def __init__(self, trunk: Trunk, pictures: Float32[Tensor, "batch 3 height width"]) -> None:
-        with torch.inference_mode():
-            maps = FrozenTrunk(trunk)(pictures)
+        seen = FrozenTrunk(trunk)
+        with torch.no_grad():
+            maps = seen(pictures)
         units = {tap: float(features.float().var(0, correction=0).mean()) for tap, features in maps.items()}
         self.loss = PerceptualLoss(
             trunk, {tap: 1 / (len(units) * max(unit, _LEAST)) for tap, unit in units.items()}
