@@ -83,7 +83,6 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
-    as_json: AsJson = False,
 ) -> None:
     """Train a network that tells the class of every pixel: OUT/best.safetensors is best on what validates.
 
@@ -101,8 +100,6 @@ def train(
 
     `boxwright segment train VOCdevkit/VOC2012 --out runs/voc --model fpn-resnet50 --weights imagenet`
     """
-    import json
-
     import torch
 
     from boxwright.cli.console import say
@@ -139,10 +136,7 @@ def train(
         say(f"{stopped}; go on with:\n  {resuming_command()}")
         raise typer.Exit(3) from None
     figures = {key: value for key, value in result.card.notes.items() if isinstance(value, float)}
-    if as_json:
-        typer.echo(json.dumps({"best": str(result.best), "seconds": round(result.seconds, 1), **figures}))
-    else:
-        typer.echo(f"best: {result.best}  " + "  ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+    typer.echo(f"best: {result.best}  " + "  ".join(f"{k} {v:.4f}" for k, v in figures.items()))
 
 
 def _parts(

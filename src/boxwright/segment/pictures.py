@@ -14,7 +14,9 @@ Labels = UInt8[np.ndarray, "height width"]
 WRONG, IGNORED_COLOUR = (213, 94, 0), (200, 200, 200)
 
 
-def compared(picture: RGB8, labels: Labels, predicted: Labels) -> RGB8:
+def compared(
+    picture: RGB8, labels: Labels, predicted: Labels
+) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
     """Four pictures in a row: the picture, the truth, what was found, and where that is wrong.
 
     Args:
