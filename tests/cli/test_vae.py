@@ -12,9 +12,10 @@ from PIL import Image
 from boxwright.cli.vae import export, interpolate, reconstruct, sample, train
 from boxwright.errors import InputError
 from boxwright.images import read_image
+from boxwright.perceptual.sheets import as_images
+from boxwright.perceptual.squares import Squares, find_pictures, hold_back
 from boxwright.perceptual.vae_coder import open_coder
-from boxwright.perceptual.vae_data import Squares, find_pictures, hold_back
-from boxwright.perceptual.vae_pictures import as_images, draw_latents, psnr
+from boxwright.perceptual.vae_latents import draw_latents, psnr
 
 SMALL = [
     "vae.width=4",

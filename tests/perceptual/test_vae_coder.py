@@ -14,7 +14,7 @@ from boxwright.errors import InputError
 from boxwright.modelfile import write_model
 from boxwright.perceptual.vae import Vae, VaeSettings
 from boxwright.perceptual.vae_coder import CHUNK, DECODER, export_vae, open_coder, read_vae
-from boxwright.perceptual.vae_pictures import draw_latents
+from boxwright.perceptual.vae_latents import draw_latents
 from boxwright.training.state import arrays
 
 SETTINGS = VaeSettings(size=32, latent=5, width=4)

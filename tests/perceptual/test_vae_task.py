@@ -12,11 +12,11 @@ from torch import Tensor
 
 from boxwright.errors import InputError
 from boxwright.perceptual.loss import FeatureDistance
+from boxwright.perceptual.squares import Squares, find_pictures, hold_back
 from boxwright.perceptual.vae import Vae, VaeSettings
 from boxwright.perceptual.vae_coder import open_coder, read_vae
-from boxwright.perceptual.vae_data import Squares, find_pictures, hold_back
+from boxwright.perceptual.vae_latents import draw_latents, psnr
 from boxwright.perceptual.vae_losses import log_weights
-from boxwright.perceptual.vae_pictures import draw_latents, psnr
 from boxwright.perceptual.vae_task import VAE_TRAINING, FeatureUnits, VaeTask
 from boxwright.training.step import DivergenceError
 from boxwright.training.stop import Interrupted

@@ -200,8 +200,8 @@ def train(
     from boxwright.cli.console import say
     from boxwright.cli.train import resuming_command
     from boxwright.images import read_image
+    from boxwright.perceptual.squares import find_pictures, hold_back
     from boxwright.perceptual.style_settings import NET_WEIGHTS, STYLE_TRAINING, StyleNetSettings
-    from boxwright.perceptual.vae_data import find_pictures, hold_back
     from boxwright.training.settings import changed, sorted_changes
     from boxwright.training.stop import Interrupted
 

@@ -88,9 +88,9 @@ def train(
     from boxwright.cli.console import say
     from boxwright.cli.train import resuming_command
     from boxwright.errors import InputError, near
+    from boxwright.perceptual.squares import find_pictures, hold_back
     from boxwright.perceptual.upscale_data import Pairs
     from boxwright.perceptual.upscale_settings import UpscaleSettings
-    from boxwright.perceptual.vae_data import find_pictures, hold_back
     from boxwright.training.settings import changed, sorted_changes
     from boxwright.training.stop import Interrupted
 
@@ -256,9 +256,9 @@ def evaluate(
     from boxwright.draw import write_picture
     from boxwright.errors import InputError
     from boxwright.perceptual import upscale_measure as measure
+    from boxwright.perceptual.squares import find_pictures
     from boxwright.perceptual.upscale_apply import Enlarger
     from boxwright.perceptual.upscale_data import Pairs, enlarge
-    from boxwright.perceptual.vae_data import find_pictures
 
     enlargers = {str(path): Enlarger.open(path, tile=tile, threads=threads, device=device) for path in models}
     first = next(iter(enlargers.values())).settings

@@ -94,8 +94,8 @@ def train(
     from boxwright.cli.console import say
     from boxwright.cli.train import resuming_command
     from boxwright.errors import InputError, near
+    from boxwright.perceptual.squares import find_pictures, hold_back
     from boxwright.perceptual.vae import VaeSettings
-    from boxwright.perceptual.vae_data import find_pictures, hold_back
     from boxwright.training.settings import changed, sorted_changes
     from boxwright.training.stop import Interrupted
 
@@ -175,8 +175,9 @@ def reconstruct(
 
     from boxwright.cli.console import say
     from boxwright.draw import write_picture
+    from boxwright.perceptual.sheets import as_images, sheet, spaced
     from boxwright.perceptual.vae_coder import open_coder
-    from boxwright.perceptual.vae_pictures import as_images, psnr, sheet, spaced
+    from boxwright.perceptual.vae_latents import psnr
 
     coder = open_coder(model)
     paths = _held(coder, images) if held else _files(images)
@@ -225,8 +226,9 @@ def sample(
 
     from boxwright.cli.console import say
     from boxwright.draw import write_picture
+    from boxwright.perceptual.sheets import as_images, in_rows, sheet
     from boxwright.perceptual.vae_coder import open_coder
-    from boxwright.perceptual.vae_pictures import as_images, draw_latents, in_rows, sheet
+    from boxwright.perceptual.vae_latents import draw_latents
 
     coder = open_coder(model)
     drawn = coder.decode(draw_latents(count, coder.latent, seed, temperature))
@@ -258,8 +260,9 @@ def interpolate(
 
     from boxwright.cli.console import say
     from boxwright.draw import write_picture
+    from boxwright.perceptual.sheets import as_images, sheet
     from boxwright.perceptual.vae_coder import open_coder
-    from boxwright.perceptual.vae_pictures import as_images, between, sheet
+    from boxwright.perceptual.vae_latents import between
 
     coder = open_coder(model)
     pictures = _squares(coder, [first, last])
@@ -299,7 +302,7 @@ def export(
 
 def _files(images: list[Path]) -> list[Path]:
     """Images, and those of folders."""
-    from boxwright.perceptual.vae_data import find_pictures
+    from boxwright.perceptual.squares import find_pictures
 
     return [file for one in images for file in (find_pictures(one) if one.is_dir() else (one,))]
 
@@ -307,7 +310,7 @@ def _files(images: list[Path]) -> list[Path]:
 def _held(coder: Coder, images: list[Path]) -> list[Path]:
     """What training held out of a folder."""
     from boxwright.errors import InputError
-    from boxwright.perceptual.vae_data import find_pictures, hold_back
+    from boxwright.perceptual.squares import find_pictures, hold_back
 
     if len(images) != 1:
         raise InputError("--held is of one folder", hint="give the folder that was trained on")
@@ -316,7 +319,7 @@ def _held(coder: Coder, images: list[Path]) -> list[Path]:
 
 
 def _squares(coder: Coder, paths: list[Path]) -> np.ndarray:
-    from boxwright.perceptual.vae_data import Squares
+    from boxwright.perceptual.squares import Squares
 
     return Squares(paths, coder.size).middles()
 

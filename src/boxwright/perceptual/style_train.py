@@ -17,11 +17,11 @@ from boxwright.card import Card
 from boxwright.draw import grid
 from boxwright.inputs import as_uint8
 from boxwright.perceptual.loss import PerceptualTargets
+from boxwright.perceptual.squares import Squares
 from boxwright.perceptual.style_loss import StyleLoss
 from boxwright.perceptual.style_net import build
 from boxwright.perceptual.style_pictures import resized, to_chw
 from boxwright.perceptual.style_settings import StyleNetSettings, StyleWeights
-from boxwright.perceptual.vae_data import Squares
 from boxwright.training.task import Example, Task
 from boxwright.weights.trunk import Trunk
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from boxwright.perceptual.sheets import sheet
 from boxwright.perceptual.upscale_data import RGB8, Large, Pairs, as_floats
-from boxwright.perceptual.vae_pictures import sheet
 
 if TYPE_CHECKING:
     from boxwright.weights.trunk import Trunk

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from boxwright.card import Card
 from boxwright.perceptual.frozen import FrozenTrunk
 from boxwright.perceptual.loss import FeatureDistance, PerceptualLoss
+from boxwright.perceptual.sheets import as_images, sheet, spaced
+from boxwright.perceptual.squares import Squares
 from boxwright.perceptual.vae import Vae, VaeSettings
-from boxwright.perceptual.vae_data import Squares
+from boxwright.perceptual.vae_latents import draw_latents, psnr
 from boxwright.perceptual.vae_losses import VaeObjective, gaussian_nll
-from boxwright.perceptual.vae_pictures import as_images, draw_latents, psnr, sheet, spaced
 from boxwright.training.settings import DescentSettings
 from boxwright.training.task import Example, Task
 from boxwright.weights.trunk import Trunk

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from boxwright.errors import InputError
-from boxwright.perceptual.vae_data import Squares, find_pictures, hold_back, middle, varied
+from boxwright.perceptual.squares import Squares, find_pictures, hold_back, middle, varied
 
 
 def ramp(height: int, width: int) -> np.ndarray:
