@@ -71,12 +71,15 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
-    as_json: AsJson = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The last line of standard output is one JSON object.")
+    ] = False,
 ) -> None:
     """Train a variational auto-encoder (Kingma and Welling 2014) on pictures as they are, without labels.
 
     OUT/best.safetensors is best on a tenth of the pictures, which is held out; OUT/preview.png shows some of them
-    decoded, and new ones. By features (Hou et al. 2017) pictures keep texture where pixels blur it. Ctrl-C saves.
+    decoded, and new ones. By features (Hou et al. 2017) pictures keep texture where pixels blur it. Ctrl-C saves;
+    with --resume the same command goes on.
 
     **Examples**
 

@@ -100,12 +100,13 @@ class VaeTask(Task):
         self.settings, self.judges = settings, dict(judges or {})
         self.learned = Squares(learned, settings.size, settings.crop, settings.flip)
         test = Squares(held, settings.size)
-        self._prints = {"learned": self.learned.fingerprint(), "held": test.fingerprint()}
+        self._facts = {"learned": self.learned.fingerprint(), "held": test.fingerprint()}
         self.held = torch.from_numpy(test.middles())
         with torch.random.fork_rng([]):
             torch.manual_seed(settings.seed)
             self.net = net = Vae(settings)
         self.card = Card("vae", asdict(settings), dict(notes or {}))
+        self._facts["features"] = str(self.card.notes.get("features", ""))
         some = Squares(learned[:: max(1, len(learned) // _FOR_UNITS)], settings.size)
         variety = torch.from_numpy(some.middles())
         features = FeatureUnits(trunk, variety) if trunk is not None and settings.features else None
@@ -173,8 +174,8 @@ class VaeTask(Task):
         return sheet(rows)
 
     def facts(self) -> dict[str, Any]:
-        """The files, by name and size."""
-        return self._prints
+        """The files, by name and size, and whose features are compared."""
+        return self._facts
 
     def _chunks(self, net: Vae, noise: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         device = net.batches.device
