@@ -30,7 +30,7 @@ from boxwright.training.precision import Precision
 from boxwright.training.state import compare
 from boxwright.weights.trunk import Trunk
 
-RGB8 = UInt8[np.ndarray, "height width 3"]
+RGB8 = UInt8[np.ndarray, "_ _ 3"]
 _RATES = {"lbfgs": 1.0, "adam": 0.02}
 _PICTURE, _OPTIMISER = "picture", "optimiser."
 
@@ -99,7 +99,7 @@ class Painting:
         """The picture as it stands, at its present scale."""
         picture = self._picture.detach().cpu()[0].numpy()
         if self.settings.keep_colours:
-            picture = coloured(picture, to_chw(self._at(self._content, max(picture.shape[1:]))))
+            picture = coloured(picture, to_chw(resized(self._content, max(picture.shape[1:]))))
         return to_bytes(picture)
 
     def judged(self, start: bool = False) -> dict[str, float]:
@@ -118,20 +118,17 @@ class Painting:
         Raises:
             InputError: the file cannot be written.
         """
-        tensors = {_PICTURE: self._picture.detach().cpu().numpy()}
+        tensors = {_PICTURE: _array(self._picture)}
         numbers: dict[str, Any] = {}
         for key, value in self._optimiser.state[self._picture].items():
-            # L-BFGS keeps lists, one tensor for each step that it remembers, and plain numbers.
-            parts = (
-                {f"{key}.{i:04}": one for i, one in enumerate(value)}
-                if isinstance(value, list)
-                else {key: value}
-            )
-            for name, part in parts.items():
-                if isinstance(part, Tensor):
-                    tensors[_OPTIMISER + name] = part.detach().cpu().numpy()
-                elif part is not None:
-                    numbers[name] = part
+            # L-BFGS keeps numbers too, and lists of a tensor for each step that it remembers, but for its scratch "al".
+            if isinstance(value, list) and key != "al":
+                numbers[key] = []
+                tensors |= {f"{_OPTIMISER}{key}.{i:04}": _array(one) for i, one in enumerate(value)}
+            elif isinstance(value, Tensor):
+                tensors[_OPTIMISER + key] = _array(value)
+            elif key != "al":
+                numbers[key] = value
         state = {"done": self.done, "seconds": self.seconds, "losses": self.losses, "numbers": numbers}
         write_model(path, tensors, Card("painting", self._facts()), extra={"state": json.dumps(state)})
 
@@ -154,14 +151,14 @@ class Painting:
         own: dict[str, Any] = dict(state["numbers"])
         for name in sorted(name for name in file.tensors if name.startswith(_OPTIMISER)):
             key, _, number = name.removeprefix(_OPTIMISER).partition(".")
-            value = torch.from_numpy(file.tensors[name]).to(self.device)
-            own[key] = [*own.get(key, []), value] if number else value
+            value = _tensor(file.tensors[name], self.device)
+            own[key] = [*own[key], value] if number else value
         self._optimiser.state[self._picture] = own
 
     def _begin(self, scale: int, picture: Float32[np.ndarray, "3 height width"]) -> None:
         """Judge and optimiser of one scale, at a picture of its size."""
         side, settings = self.settings.sides[scale], self.settings
-        content = to_chw(self._at(self._content, side))
+        content = to_chw(resized(self._content, side))
         style = to_chw(
             resized(self._style, max(1, (settings.style_side or settings.size) * side // settings.size))
         )
@@ -193,23 +190,20 @@ class Painting:
         return losses["loss"]
 
     def _start(self, side: int) -> Float32[np.ndarray, "3 height width"]:
-        content = to_chw(self._at(self._content, side))
+        content = to_chw(resized(self._content, side))
         if self.settings.start == "noise":
             noise = np.random.default_rng(self.settings.seed).normal(0.5, 0.2, content.shape)
             content = np.clip(noise, 0, 1).astype(np.float32)
         return brightness(content) if self.settings.keep_colours else content
 
     def _enlarged(self, side: int) -> Float32[np.ndarray, "3 height width"]:
-        shape = self._at(self._content, side).shape[:2]
+        shape = resized(self._content, side).shape[:2]
         large = F.interpolate(self._picture.detach().clamp(0, 1), shape, mode="bicubic", align_corners=False)
         found: Float32[np.ndarray, "3 height width"] = large[0].cpu().numpy()
         return found
 
-    def _at(self, image: RGB8, side: int) -> RGB8:
-        return resized(image, side)
-
     def _tensor(self, picture: Float32[np.ndarray, "3 height width"]) -> Tensor:
-        return torch.from_numpy(np.array(picture))[None].to(self.device)
+        return _tensor(picture[None], self.device)
 
     def _facts(self) -> dict[str, Any]:
         """What a continuation must agree on."""
@@ -227,3 +221,13 @@ class Painting:
             "backbone": self._trunk.name,
             "the backbone's weights": digest.hexdigest(),
         }
+
+
+def _array(value: Tensor) -> np.ndarray:
+    array: np.ndarray = value.detach().cpu().contiguous().numpy()
+    return array
+
+
+def _tensor(array: np.ndarray, device: torch.device) -> Tensor:
+    # A copy, in memory of torch's own alignment: sums are then rounded alike in a run and in its continuation.
+    return torch.from_numpy(array).clone().to(device)

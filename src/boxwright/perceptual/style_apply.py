@@ -12,7 +12,7 @@ from boxwright.card import Card
 from boxwright.errors import InputError
 from boxwright.perceptual.style_pictures import fitted, resized, to_bytes, to_chw
 
-RGB8 = UInt8[np.ndarray, "height width 3"]
+RGB8 = UInt8[np.ndarray, "_ _ 3"]
 Run = Callable[[Float32[np.ndarray, "batch 3 height width"]], Float32[np.ndarray, "batch 3 height width"]]
 
 
