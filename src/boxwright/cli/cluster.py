@@ -91,9 +91,7 @@ def command(
 
     `boxwright cluster hdfs:///photos -o hdfs:///clusters -k 100 --spark spark://host:7077`
     """
-    from boxwright.backbones.classifiers import find_classifier
     from boxwright.cli.console import say
-    from boxwright.cluster.extractor import build_graph
     from boxwright.cluster.local import ClusterSettings
     from boxwright.cluster.table import read_table
     from boxwright.errors import InputError
@@ -106,7 +104,11 @@ def command(
 
         on = SparkClusterSettings(_count(k), method, _components(pca), whiten, normalise, seed, most)  # type: ignore[arg-type]
         graph = None
+        # What has its features already needs no network, and no torch.
         if source.suffix.lower() != ".parquet" and not on_spark.is_table(source):
+            from boxwright.backbones.classifiers import find_classifier
+            from boxwright.cluster.extractor import build_graph
+
             graph = build_graph(backbone, tap or find_classifier(backbone).taps[-1], pool, size, weights, say)
         summary, whole, skipped = on_spark.cluster(spark, source, out, graph, on, batch, duplicates)
         if whole is not None:
@@ -115,7 +117,7 @@ def command(
         return
     settings = ClusterSettings(
         k=_count(k),
-        method=method,  # type: ignore[arg-type]
+        method=method,
         pca=_components(pca),
         whiten=whiten,
         normalise=normalise,

@@ -1,0 +1,228 @@
+"""`python -m benchmarks.spark FOLDER [--images 20000] [--sample 4000]`: the Spark job with a worker killed in mid-job.
+
+Pictures are generated (seed 0, JPEG, 96 to 128 pixels a side) and their features taken four times: by one machine, by
+two workers of which one is killed with all it has started, and, on a sample and in turns, by one and by two workers.
+What Spark has shuffled is asked of Spark itself. One JSON object a finding; needs Linux and Java.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shutil
+import threading
+import time
+import urllib.request
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pyspark.sql import SparkSession
+from tests.spark.standalone import cluster, descendants
+
+from boxwright.cluster.extractor import Extractor, build_graph
+from boxwright.cluster.features import Pace as LocalPace
+from boxwright.cluster.features import extract
+from boxwright.cluster.pictures import list_pictures
+from boxwright.cluster.table import read_table
+from boxwright.spark.cluster import SparkClusterSettings, clustered_rows
+from boxwright.spark.features import extract_features
+from boxwright.spark.session import spark_session
+from boxwright.spark.table import WaveTable
+from boxwright.spark.work import Done, Pace
+
+BACKBONE, TAP, SIZE, BATCH = "efficientnet-lite0", "stage5", 64, 32
+PACE = Pace(task=64, tasks=16)
+
+
+def generate(folder: Path, count: int) -> Path:
+    """Deterministic pictures, 1000 to a folder; those that are there stay."""
+    for number in range(count):
+        path = folder / f"{number // 1000:03d}/{number:06d}.jpg"
+        if path.exists():
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng((0, number))
+        coarse = Image.fromarray(rng.integers(0, 256, (5, 6, 3)).astype(np.uint8))
+        size = (int(rng.integers(96, 129)), int(rng.integers(96, 129)))
+        coarse.resize(size, Image.Resampling.BICUBIC).save(path, quality=85)
+    return folder
+
+
+def checksum(paths: list[str], features: np.ndarray) -> str:
+    """Of paths and features in the order of the paths, to the last bit."""
+    sha = hashlib.sha256("\n".join(paths).encode())
+    sha.update(np.ascontiguousarray(features, np.float32).tobytes())
+    return sha.hexdigest()[:16]
+
+
+def on_one_machine(images: Path, graph: bytes, out: Path, threads: int) -> tuple[float, str, int]:
+    started = time.perf_counter()
+    done = extract(
+        list_pictures(images), Extractor(graph, threads), out, LocalPace(BATCH, threads), overwrite=True
+    )
+    seconds = time.perf_counter() - started
+    table = read_table(done.table)
+    return seconds, checksum(list(table.paths), table.features), len(table.paths)
+
+
+def of_table(table: WaveTable) -> dict[str, Any]:
+    rows = table.rows().select("path", "feature").toPandas().sort_values("path", ignore_index=True)
+    return {
+        "rows": len(rows),
+        "distinct": int(rows.path.nunique()),
+        "checksum": checksum(list(rows.path), np.stack(list(rows.feature))),
+        "unreadable": table.unreadable().count(),
+    }
+
+
+def on_spark(
+    spark: SparkSession, images: Path, graph: bytes, out: Path, watch: Any = lambda *_: None
+) -> tuple[WaveTable, Done]:
+    shutil.rmtree(out, ignore_errors=True)
+    return extract_features(spark, graph, str(images), str(out), batch=BATCH, pace=PACE, watch=watch)
+
+
+def stages(spark: SparkSession) -> list[dict[str, Any]]:
+    """What Spark's own interface says of all stages that ran."""
+    context = spark.sparkContext
+    address = f"{context.uiWebUrl}/api/v1/applications/{context.applicationId}/stages?status=complete"
+    with urllib.request.urlopen(address) as answer:
+        found: list[dict[str, Any]] = json.load(answer)
+    return found
+
+
+def say(**found: Any) -> None:
+    print(json.dumps(found), flush=True)
+
+
+def killed(folder: Path, images: Path, graph: bytes, count: int) -> None:
+    """Two workers, one of which goes when three tenths are done."""
+    with cluster(folder / "cluster-kill") as machines, spark_session(machines.address, UI) as spark:
+        shot: dict[str, Any] = {}
+
+        def watch(done: int, total: int, rate: float) -> None:
+            if done >= 0.3 * total and not shot:
+                shot.update(at=done, processes=1 + len(descendants(machines.workers[1].pid)))
+                threading.Thread(target=machines.kill, args=(1,)).start()
+
+        table, done = on_spark(spark, images, graph, folder / "killed", watch)
+        everything = stages(spark)
+        say(
+            what="two workers, one killed",
+            images=count,
+            **of_table(table),
+            seconds=round(done.seconds, 1),
+            per_second=round(count / done.seconds, 1),
+            killed_at=shot.get("at"),
+            killed_processes=shot.get("processes"),
+            failed_or_killed_tasks=sum(s["numFailedTasks"] + s["numKilledTasks"] for s in everything),
+            shuffle_bytes=sum(s["shuffleWriteBytes"] for s in everything),
+        )
+        again, second = extract_features(
+            spark, graph, str(images), str(folder / "killed"), batch=BATCH, pace=PACE, watch=lambda *_: None
+        )
+        say(
+            what="the same once more",
+            before=second.before,
+            seconds=round(second.seconds, 1),
+            **of_table(again),
+        )
+        shuffles(spark, again, count)
+
+
+def shuffles(spark: SparkSession, table: WaveTable, count: int) -> None:
+    """What components and k-means send about, beside what docs/spark.md computes."""
+    rows = table.rows()
+    last = max(s["stageId"] for s in stages(spark))
+    started = time.perf_counter()
+    k = 20
+    with clustered_rows(rows, SparkClusterSettings(k, pca=32, seed=0)) as found:
+        found.assignments.write.mode("overwrite").parquet(f"{table.folder.at('assignments')}")
+        seconds = time.perf_counter() - started
+        mine = [s for s in stages(spark) if s["stageId"] > last]
+        loops = [s for s in mine if s["shuffleWriteBytes"] and "KMeans" in s["name"]]
+        say(
+            what="clusters",
+            images=count,
+            k=k,
+            components=found.centres.shape[1],
+            seconds=round(seconds, 1),
+            silhouette=round(found.silhouette, 4),
+            stages=len(mine),
+            shuffle_bytes=sum(s["shuffleWriteBytes"] for s in mine),
+            kmeans_stages=[
+                {"name": s["name"], "tasks": s["numTasks"], "bytes": s["shuffleWriteBytes"]} for s in loops
+            ][:4],
+            kmeans_loops=len(loops),
+            kmeans_bytes=sum(s["shuffleWriteBytes"] for s in loops),
+            others=[
+                {"name": s["name"], "tasks": s["numTasks"], "bytes": s["shuffleWriteBytes"]}
+                for s in mine
+                if s["shuffleWriteBytes"] and s not in loops
+            ],
+            result_bytes=sum(s.get("resultSize", 0) for s in mine),
+        )
+
+
+UI = {"spark.ui.enabled": "true", "spark.ui.port": "0", "spark.driver.host": "127.0.0.1"}
+
+
+def in_turns(folder: Path, images: Path, graph: bytes, count: int, turns: int) -> None:
+    """One machine on one thread and on two, one worker and two workers: each in each turn."""
+    for turn in range(turns):
+        load = os.getloadavg()[0]
+        for threads in (1, 2):
+            seconds, _, _ = on_one_machine(images, graph, folder / f"alone-{threads}.parquet", threads)
+            say(
+                what=f"one machine, {threads} threads",
+                turn=turn,
+                load=load,
+                per_second=round(count / seconds, 1),
+            )
+        for workers in (1, 2):
+            with (
+                cluster(folder / f"cluster-{workers}-{turn}", workers) as machines,
+                spark_session(machines.address, UI) as spark,
+            ):
+                # Python's workers start, and open the graph, once a job of any size.
+                on_spark(spark, images / "000", graph, folder / "warm")
+                _, done = on_spark(spark, images, graph, folder / f"turn-{workers}")
+            say(
+                what=f"Spark, {workers} workers",
+                turn=turn,
+                load=load,
+                per_second=round(count / done.seconds, 1),
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--sample", type=int, default=4_000)
+    parser.add_argument("--turns", type=int, default=2)
+    given = parser.parse_args()
+    say(
+        what="run",
+        date=str(date.today()),
+        machine=f"{platform.machine()}, {os.cpu_count()} cores",
+        load=os.getloadavg(),
+        network=f"{BACKBONE} {TAP} at {SIZE}",
+    )
+    images = generate(given.folder / "images", given.images)
+    graph = build_graph(BACKBONE, TAP, size=SIZE)
+    killed(given.folder, images, graph, given.images)
+    seconds, digest, rows = on_one_machine(images, graph, given.folder / "alone.parquet", 2)
+    say(what="one machine", rows=rows, checksum=digest, per_second=round(rows / seconds, 1))
+    sample = generate(given.folder / "sample", given.sample)
+    in_turns(given.folder, sample, graph, given.sample, given.turns)
+
+
+if __name__ == "__main__":
+    main()
