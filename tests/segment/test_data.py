@@ -166,6 +166,7 @@ def test_coco_s_outlines_with_the_smaller_object_on_top(tmp_path: Path) -> None:
     assert labelled.objects is not None
     assert set(np.unique(labelled.objects)) == {0, 1, 2}
     np.testing.assert_array_equal(labelled.objects > 0, (wanted > 0) & (wanted != IGNORED))
+    assert open_labelled(folder, classes=data.classes).classes == data.classes
     with pytest.raises(InputError, match="names its classes itself"):
         open_labelled(folder, classes="a,b")
 

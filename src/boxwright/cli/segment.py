@@ -149,7 +149,8 @@ def _parts(
     """
     from boxwright.cli.console import say
     from boxwright.errors import InputError
-    from boxwright.segment.data import open_labelled, read_names, splits
+    from boxwright.segment.data import open_labelled, splits
+    from boxwright.segment.layout import read_names
 
     there = splits(data)
     first = "train" if "train" in there else (there[0] if there else None)
@@ -216,14 +217,14 @@ def evaluate(
 
     from boxwright.cli.console import progress, say
     from boxwright.errors import InputError
-    from boxwright.segment.data import open_labelled, read_names
+    from boxwright.segment.data import open_labelled
     from boxwright.segment.evaluate import judge
+    from boxwright.segment.layout import read_names
     from boxwright.segment.model import load_segmenter
 
     segmenter = load_segmenter(model, device, threads)
     known = segmenter.classes
-    pairs = ",".join(f"{value}={name}" for value, name in zip(known.values, known.names, strict=True))
-    pictures = open_labelled(data, split, pairs)
+    pictures = open_labelled(data, split, known)
     if pictures.classes != known:
         raise InputError(
             f"has the classes {', '.join(pictures.classes.names)}, the model {', '.join(known.names)}",

@@ -9,24 +9,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-from boxwright.data.formats import coco
 from boxwright.data.open import open_dataset
 from boxwright.data.records import Sample
 from boxwright.errors import InputError
-from boxwright.images import EXTENSIONS, image_size, read_image
+from boxwright.images import read_image
 from boxwright.segment.coco_masks import labels_of
+from boxwright.segment.layout import differ, layout, pairs, read_names
 from boxwright.segment.masks import IGNORED, Classes, names_of, parse_classes, read_mask
 
-_IMAGES = ("images", "image", "imgs", "JPEGImages")
-_MASKS = ("masks", "mask", "labels", "label", "annotations", "SegmentationClass")
-_LISTS = Path("ImageSets/Segmentation")
 _CLASSES = "classes.txt"
 # fmt: off
 _VOC = (
@@ -95,7 +92,7 @@ class LabelledPictures:
             return Labelled(picture, labels, objects)
         mask = read_mask(entry.truth)
         if mask.shape != picture.shape[:2]:
-            raise _differ(entry.truth, mask.shape, entry.path, picture.shape[:2])
+            raise differ(entry.truth, mask.shape, entry.path, picture.shape[:2])
         return Labelled(picture, self.classes.labels(mask, entry.truth))
 
     def only(self, stems: Iterable[str]) -> LabelledPictures:
@@ -145,146 +142,51 @@ def splits(source: Path) -> tuple[str, ...]:
     Raises:
         InputError: there is no data set for segmentation.
     """
-    return tuple(name for name in _layout(source) if name)
+    return tuple(name for name in layout(source) if name)
 
 
-def open_labelled(source: Path, split: str | None = None, classes: str | None = None) -> LabelledPictures:
+def open_labelled(
+    source: Path, split: str | None = None, classes: str | Classes | None = None
+) -> LabelledPictures:
     """Find the pictures of a data set and their masks; every pair is looked at before anything is learned.
 
     Args:
         source: the folder, or a COCO file.
         split: one of `splits(source)`; None for all.
-        classes: names, or VALUE=NAME, between commas; else those of `classes.txt`, of VOC, of the COCO file, or one
-            class for every value that masks have.
+        classes: names, or VALUE=NAME, between commas, or those that must be there; else those of `classes.txt`, of
+            VOC, of the COCO file, or one class for every value that masks have.
 
     Raises:
         InputError: no data set, a picture without a mask or a mask without a picture, one of another size, a value
             that is of no class.
     """
-    layout = _layout(source)
-    if split is not None and split not in layout:
+    there = layout(source)
+    if split is not None and split not in there:
         raise InputError(
-            f"no split {split!r}", path=source, hint=f"there: {', '.join(filter(None, layout)) or 'none'}"
+            f"no split {split!r}", path=source, hint=f"there: {', '.join(filter(None, there)) or 'none'}"
         )
-    wanted = [name for name in layout if split in (None, name)]
-    if any(layout[name] is None for name in wanted):
+    wanted = [name for name in there if split in (None, name)]
+    if any(there[name] is None for name in wanted):
         return _coco(source, split, classes)
-    parts = [layout[name] for name in wanted]
-    entries = {entry.path: entry for part in parts if part is not None for entry in _paired(part)}
-    masks = [entry.truth for entry in entries.values() if isinstance(entry.truth, Path)]
+    parts = [there[name] for name in wanted]
+    found = dict(pair for part in parts if part is not None for pair in pairs(part))
     voc = any(part is not None and part.masks.name == "SegmentationClass" for part in parts)
-    return LabelledPictures(tuple(entries.values()), _classes(source, classes, masks, voc), source)
+    entries = tuple(Entry(picture, mask) for picture, mask in found.items())
+    return LabelledPictures(entries, _classes(source, classes, list(found.values()), voc), source)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """One split in files: its folders, and the stems that belong to it, or None for all."""
-
-    images: Path
-    masks: Path
-    stems: tuple[str, ...] | None
-
-
-def _layout(source: Path) -> Mapping[str, _Part | None]:
-    """By split, "" where there is none; None stands for COCO's."""
-    if not source.exists():
-        raise InputError("does not exist", path=source, hint="give a folder with images and masks")
-    if source.is_dir():
-        if (found := _folders(source)) is not None:
-            return _voc_lists(source, found) if (source / _LISTS).is_dir() else {"": _Part(*found, None)}
-        inner = {
-            folder.name: _Part(*found, None)
-            for folder in sorted(source.iterdir())
-            if folder.is_dir() and (found := _folders(folder)) is not None
-        }
-        if inner:
-            return inner
-    if (names := coco.splits(source)) is not None:
-        return dict.fromkeys(names or ("",))
-    raise InputError(
-        "is no data set for segmentation",
-        path=source,
-        hint="it looks for images/ beside masks/, JPEGImages/ beside SegmentationClass/, and COCO's JSON files",
-    )
-
-
-def _folders(folder: Path) -> tuple[Path, Path] | None:
-    images = next((folder / name for name in _IMAGES if (folder / name).is_dir()), None)
-    masks = next((folder / name for name in _MASKS if (folder / name).is_dir()), None)
-    return None if images is None or masks is None else (images, masks)
-
-
-def _voc_lists(source: Path, folders: tuple[Path, Path]) -> dict[str, _Part | None]:
-    # trainval is train and val once more.
-    files = [file for file in sorted((source / _LISTS).glob("*.txt")) if file.stem != "trainval"]
-    parts: dict[str, _Part | None] = {file.stem: _Part(*folders, tuple(read_names(file))) for file in files}
-    return parts or {"": _Part(*folders, None)}
-
-
-def read_names(path: Path) -> list[str]:
-    """The names in a text file, one a line.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"cannot be read ({getattr(error, 'strerror', None) or error})",
-            path=path,
-            hint="give a text file with one name a line",
-        ) from error
-
-
-def _paired(part: _Part) -> list[Entry]:
-    """The pictures of a part, each with its mask, of one size."""
-    images, masks = _by_stem(part.images), _by_stem(part.masks)
-    # VOC has masks for some of its pictures; its lists say which. Elsewhere all belong together.
-    stems = sorted({*images, *masks}, key=_natural) if part.stems is None else part.stems
-    entries = []
-    for stem in stems:
-        if stem not in images:
-            where, what, folder = masks.get(stem, part.masks / stem), "picture", part.images
-        else:
-            where, what, folder = images[stem], "mask", part.masks
-        if stem not in images or stem not in masks:
-            raise InputError(
-                f"has no {what} {stem}.* in {folder}", path=where, hint="add it or take both out"
-            )
-        entries.append(Entry(images[stem], masks[stem]))
-        sizes = image_size(images[stem]), image_size(masks[stem])
-        if sizes[0] != sizes[1]:
-            raise _differ(masks[stem], sizes[1], images[stem], sizes[0])
-    if not entries:
-        raise InputError("has no pictures", path=part.images, hint="put pictures and masks of one name there")
-    return entries
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in EXTENSIONS:
-            if path.stem in found:
-                raise InputError(
-                    f"is beside {found[path.stem].name}, of the same name", path=path, hint="keep one of them"
-                )
-            found[path.stem] = path
-    return found
-
-
-def _natural(stem: str) -> tuple[int, int, str]:
-    """9 before 10."""
-    return (0, int(stem), "") if stem.isdecimal() else (1, 0, stem)
-
-
-def _classes(source: Path, said: str | None, masks: Sequence[Path], voc: bool) -> Classes:
+def _classes(source: Path, said: str | Classes | None, masks: Sequence[Path], voc: bool) -> Classes:
     """The classes as they are said, listed or found; every mask is read, so that training meets no surprise."""
     listing = source / _CLASSES
     if said is None and listing.is_file():
         said = "\n".join(read_names(listing))
-    names, values = parse_classes(said) if said is not None else ((), None)
-    if voc and said is None:
+    names: tuple[str, ...] = ()
+    values: tuple[int, ...] | None = None
+    if isinstance(said, Classes):
+        names, values = said.names, said.values
+    elif said is not None:
+        names, values = parse_classes(said)
+    elif voc:
         names, values = _VOC, tuple(range(len(_VOC)))
     there: dict[int, Path] = {}
     for path in masks:
@@ -312,8 +214,8 @@ def _classes(source: Path, said: str | None, masks: Sequence[Path], voc: bool) -
     return classes
 
 
-def _coco(source: Path, split: str | None, said: str | None) -> LabelledPictures:
-    if said is not None:
+def _coco(source: Path, split: str | None, said: str | Classes | None) -> LabelledPictures:
+    if isinstance(said, str):
         raise InputError("a COCO file names its classes itself", path=source, hint="leave --classes out")
     dataset = open_dataset(source, split)
     names = ("background", *dataset.classes)
@@ -321,11 +223,3 @@ def _coco(source: Path, split: str | None, said: str | None) -> LabelledPictures
     if not any(sample.masks for sample in dataset):
         raise InputError("has no outlines of objects", path=source, hint="give one with segmentations")
     return LabelledPictures(entries, Classes(names, tuple(range(len(names)))), source)
-
-
-def _differ(mask: Path, mask_size: Sequence[int], picture: Path, picture_size: Sequence[int]) -> InputError:
-    return InputError(
-        f"is {mask_size[1]} x {mask_size[0]}, but its picture {picture.name} {picture_size[1]} x {picture_size[0]}",
-        path=mask,
-        hint="a mask has its picture's size",
-    )
