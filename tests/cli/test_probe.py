@@ -82,6 +82,8 @@ def test_what_cannot_be_asked_for(folder: Path, tmp_path: Path) -> None:
         command(asked, "efficientnet-lite0", "none", "stage9")
     with pytest.raises(InputError, match="no pooling 'median'"):
         command(asked, pool="median")
+    with pytest.raises(InputError, match="is a file; name a folder"):
+        command(asked, out=next(folder.rglob("*.jpg")))
     with pytest.raises(InputError, match="is too small"):
         command(asked, "efficientnet-lite0", "none", "stage1", size=32)
     with pytest.raises(InputError, match="no images in this folder"):

@@ -50,6 +50,7 @@ def command(
     """
     from boxwright.backbones.classifiers import find_classifier
     from boxwright.cli.console import progress, say
+    from boxwright.errors import InputError
     from boxwright.probe import table
     from boxwright.probe.plot import draw
     from boxwright.probe.representations import Representations, checked_pools
@@ -58,6 +59,8 @@ def command(
     from boxwright.training.distributed import choose_device
     from boxwright.weights.trunk import pretrained_trunk
 
+    if out.exists() and not out.is_dir():
+        raise InputError("is a file", path=out, hint="name a folder for the figures")
     files = [
         path for path in Sources(images, without=out).files() if path.suffix.lower() not in VIDEO_EXTENSIONS
     ]
