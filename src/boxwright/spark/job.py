@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import sys
 
-from pyspark import SparkConf
+from pyspark import SparkConf, SparkContext
 
 from boxwright.cli import main as command_line
 
 
 def main() -> None:
     """`boxwright ARGUMENTS --spark MASTER`, with the master that spark-submit was told."""
-    if "--spark" not in sys.argv:
-        sys.argv += ["--spark", SparkConf().get("spark.master", "local[*]") or "local[*]"]
+    # What spark-submit was told is known to its Java, which is asked.
+    SparkContext._ensure_initialized()
+    sys.argv += ["--spark", SparkConf(_jvm=SparkContext._jvm).get("spark.master", "local[*]") or "local[*]"]
     command_line()
 
 

@@ -78,18 +78,15 @@ def _start(master: str, settings: dict[str, str], log: Path) -> SparkSession:
     conf = SparkConf(loadDefaults=False).setMaster(master).setAppName("boxwright")
     for name, value in (_defaults(master) | settings).items():
         conf.set(name, value)
-    gateway = None
+    # One Java serves all sessions of a process; spark-submit has one running before Python begins.
+    gateway = SparkContext._gateway
     try:
-        with log.open("wb") as noise:
-            gateway = launch_gateway(conf, {"stdout": noise, "stderr": noise})
+        if gateway is None:
+            with log.open("wb") as noise:
+                gateway = launch_gateway(conf, {"stdout": noise, "stderr": noise})
         return SparkSession(SparkContext(conf=conf, gateway=gateway))
     # Java's errors come in as many classes as py4j has; what is of use is Spark's own line.
     except Exception as error:
-        # The next context would take what this one has left behind.
-        SparkContext._gateway = SparkContext._jvm = None
-        if gateway is not None and gateway.proc is not None:
-            # Its Java ends when its input does.
-            gateway.proc.stdin.close()
         raise InputError(f"Spark does not start on {master}: {_reason(error)}", hint=f"see {log}") from error
 
 
