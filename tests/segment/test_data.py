@@ -179,6 +179,39 @@ def test_coco_without_outlines_or_with_spoilt_ones(tmp_path: Path) -> None:
         open_labelled(bad).read(0)
 
 
+def test_a_picture_with_an_object_of_no_outline_is_left_out(tmp_path: Path) -> None:
+    folder = coco(tmp_path, [{"category_id": 3, "segmentation": [[4, 4, 8, 4, 8, 8, 4, 8]]}])
+    content = json.loads((folder / "annotations.json").read_text())
+    for number, name in ((2, "b.png"), (3, "c.png")):
+        write(folder / name, np.zeros((20, 30)))
+        content["images"].append({"id": number, "file_name": name, "width": 30, "height": 20})
+    bare = {"id": 9, "image_id": 2, "iscrowd": 0, "area": 1.0, "bbox": [0, 0, 5, 5], "category_id": 3}
+    content["annotations"].append(bare)
+    (folder / "annotations.json").write_text(json.dumps(content))
+    data = open_labelled(folder)
+    assert [entry.path.name for entry in data.entries] == ["a.png", "c.png"]
+    assert (data.read(1).labels == 0).all()
+
+
+def test_coco_s_own_outlines_cover_what_their_areas_say(shared: Path) -> None:
+    data = open_labelled(shared / "data/coco-mini", "val")
+    assert len(data) < 284 and len(data.classes.names) == 81
+    checked = 0
+    for index in range(12):
+        sample = data.entries[index].truth
+        assert not isinstance(sample, Path)
+        labelled = data.read(index)
+        kept = labelled.labels != IGNORED
+        # What lies in front takes pixels away; together no class can have more than its objects' areas.
+        for label in np.unique(labelled.labels[kept & (labelled.labels > 0)]):
+            areas = sample.areas[sample.labels == label - 1].sum()
+            assert (labelled.labels == label).sum() <= 1.05 * areas + 20
+        if len(sample.boxes) == 1 and not sample.ignore.any():
+            assert (labelled.labels > 0).sum() == pytest.approx(sample.areas[0], rel=0.05)
+            checked += 1
+    assert checked >= 1
+
+
 def test_parts_of_a_data_set(tmp_path: Path) -> None:
     data = open_labelled(write_pairs(tmp_path, 8))
     kept, held = data.held_out(0.25, seed=3)

@@ -3,7 +3,8 @@
 - Paired folders: `images/` (or `image/`) and `masks/` (`mask/`, `labels/`, `label/`), files of one stem belonging
   together; or both folders inside of `train/`, `val/`, ...
 - VOC: `JPEGImages/`, `SegmentationClass/`, and the splits in `ImageSets/Segmentation/`.
-- COCO: a JSON file's polygons and run lengths; smaller objects lie on top, crowds are ignored.
+- COCO: a JSON file's polygons and run lengths; smaller objects lie on top, crowds are ignored. A picture of which an
+  object has no outline is left out.
 """
 
 from __future__ import annotations
@@ -219,7 +220,9 @@ def _coco(source: Path, split: str | None, said: str | Classes | None) -> Labell
         raise InputError("a COCO file names its classes itself", path=source, hint="leave --classes out")
     dataset = open_dataset(source, split)
     names = ("background", *dataset.classes)
-    entries = tuple(Entry(sample.path, sample) for sample in dataset)
-    if not any(sample.masks for sample in dataset):
+    if not any(any(sample.masks) for sample in dataset):
         raise InputError("has no outlines of objects", path=source, hint="give one with segmentations")
+    # An object without an outline would be learned as background.
+    whole = [sample for sample in dataset if not len(sample.boxes) or (sample.masks and all(sample.masks))]
+    entries = tuple(Entry(sample.path, sample) for sample in whole)
     return LabelledPictures(entries, Classes(names, tuple(range(len(names)))), source)
