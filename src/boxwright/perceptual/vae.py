@@ -23,8 +23,6 @@ HALVINGS = 4
 _NARROW = -3.0
 """Logarithm of the posterior's variance at the start."""
 
-Terms = tuple[str, ...]
-
 
 @dataclass(frozen=True)
 class VaeSettings:
@@ -33,7 +31,7 @@ class VaeSettings:
     Attributes:
         size: side of its pictures in pixels, a multiple of 16 from 32 on.
         latent: numbers that stand for a picture.
-        width: channels of the widest maps; each halving doubles them.
+        width: channels of the largest maps; each halving doubles them.
         pixels: weight of the reconstruction by pixels: each value of a picture is Gaussian around the decoded one.
         deviation: standard deviation of that Gaussian, where white is 1; 0 learns one for all values, which is
             then the root of the mean squared error (Rybkin et al. 2021).
@@ -82,7 +80,7 @@ class VaeSettings:
             raise InputError("a reconstruction by nothing", hint="give vae.pixels or vae.features a weight")
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> tuple[str, ...]:
         """What reconstructions are judged by: "pixels", "features" or both."""
         return tuple(name for name in ("pixels", "features") if getattr(self, name) > 0)
 
@@ -125,9 +123,10 @@ class Vae(nn.Module):
         self.down = nn.Sequential(*(_halve(inner, outer) for inner, outer in down))
         self.mean, self.log_variance = nn.Linear(cells, settings.latent), nn.Linear(cells, settings.latent)
         self.spread = nn.Linear(settings.latent, cells)
-        up = zip(widths[::-1], [*widths[-2::-1], max(settings.width // 2, 1)], strict=True)
+        half = settings.width // 2
+        up = zip(widths[::-1], [*widths[-2::-1], half], strict=True)
         self.up = nn.Sequential(*(_double(inner, outer) for inner, outer in up))
-        self.last = nn.Conv2d(max(settings.width // 2, 1), 3, 3, padding=1, padding_mode="replicate")
+        self.last = nn.Conv2d(half, 3, 3, padding=1, padding_mode="replicate")
         self.log_deviations = nn.ParameterDict({term: torch.zeros(()) for term in settings.terms})
         if settings.deviation and "pixels" in settings.terms:
             fixed = torch.tensor(math.log(settings.deviation))
