@@ -116,8 +116,8 @@ def turn_hue(window: Colours, degrees: float) -> Colours:
 def add_light(window: Colours, shift: float) -> Colours:
     """All values moved by a part of the range, cut off at black and white.
 
-    >>> add_light(np.array([[[0.2, 0.5, 0.9]]], np.float32), 0.25).round(2).tolist()
-    [[[0.45, 0.75, 1.0]]]
+    >>> add_light(np.array([[[0.25, 0.5, 0.875]]], np.float32), 0.25).tolist()
+    [[[0.5, 0.75, 1.0]]]
     """
     return np.clip(window + np.float32(shift), 0, 1)
 
