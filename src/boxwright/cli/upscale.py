@@ -285,7 +285,7 @@ def evaluate(
     drawn = progress((pairs.pair(index) for index in range(len(pairs))), "comparing", len(pairs))
     scores = measure.compare(drawn, ways, first.factor, distance)
     if out is not None:
-        sheet = measure.comparison(pairs, {_short(name): way for name, way in ways.items()}, 4, 64)
+        sheet = measure.comparison(pairs, {_short(name): way for name, way in ways.items()}, 4, 64, 2)
         if sheet is None:
             say("boxwright: no picture is large enough to be shown")
         else:

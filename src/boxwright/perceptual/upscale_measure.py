@@ -133,7 +133,9 @@ def table(scores: Mapping[str, Scores]) -> str:
     return "\n".join(lines)
 
 
-def comparison(pairs: Pairs, ways: Mapping[str, Enlarge], count: int, side: int) -> RGB8 | None:
+def comparison(
+    pairs: Pairs, ways: Mapping[str, Enlarge], count: int, side: int, scale: int = 1
+) -> RGB8 | None:
     """A sheet: below each other the small picture, every way to enlarge it, and the truth; None without any.
 
     Args:
@@ -141,6 +143,7 @@ def comparison(pairs: Pairs, ways: Mapping[str, Enlarge], count: int, side: int)
         ways: by name.
         count: of pictures.
         side: of a small one's part that is shown.
+        scale: pixels of the sheet for one of a picture.
     """
     rows: dict[str, list[RGB8]] = {name: [] for name in ("small", *ways, "truth")}
     for index in dict.fromkeys(np.linspace(0, len(pairs) - 1, count).round().astype(int).tolist()):
@@ -151,7 +154,7 @@ def comparison(pairs: Pairs, ways: Mapping[str, Enlarge], count: int, side: int)
         rows["truth"].append(large)
         for name, way in ways.items():
             rows[name].append(way(small))
-    return sheet(list(rows.items()), scale=1) if rows["truth"] else None
+    return sheet(list(rows.items()), scale) if rows["truth"] else None
 
 
 def feature_distance(trunk: Trunk) -> Distance:
