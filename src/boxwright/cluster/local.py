@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -12,8 +11,7 @@ from boxwright.cluster.choice import Choice, choose
 from boxwright.cluster.reduce import EPSILON, Features, Points, Reduction, fit_reduction
 from boxwright.errors import InputError, near
 
-Method = Literal["kmeans", "mini-batch", "hdbscan"]
-METHODS: tuple[Method, ...] = get_args(Method)
+METHODS = ("kmeans", "mini-batch", "hdbscan")
 
 NOISE = -1
 """The label of images in no cluster, which HDBSCAN alone gives."""
@@ -37,7 +35,7 @@ class ClusterSettings:
     """
 
     k: int | None = None
-    method: Method = "kmeans"
+    method: str = "kmeans"
     pca: float | None = None
     whiten: bool = False
     normalise: bool = True
