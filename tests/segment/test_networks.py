@@ -59,7 +59,8 @@ def test_weights_begin_as_the_paper_says() -> None:
 
 def test_channels_are_as_they_are_asked_for() -> None:
     assert begin("unet-resnet18", 2, NetSettings(width=4)).logits.in_channels == 4
-    assert begin("fpn-resnet18", 2, NetSettings()).logits.in_channels == 128
+    net = begin("fpn-resnet18", 2, NetSettings())
+    assert net.logits.in_channels == 32 and net.pyramid.specs[0].channels == 64
     assert begin("unet", 2, NetSettings(width=6, depth=2)).logits.in_channels == 6
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from boxwright.runtime.export_net import Trace
 
 DEFAULT = "unet-efficientnet-lite0"
-_WIDTHS = {"unet": 64, "unet-": 16, "fpn-": 128}
+_WIDTHS = {"unet": 64, "unet-": 16, "fpn-": 32}
 _TILE, _MARGIN = 256, 64
 
 

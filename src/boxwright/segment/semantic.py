@@ -17,9 +17,6 @@ from boxwright.necks.fpn import FPN
 from boxwright.necks.unet import UNetDecoder
 from boxwright.weights.trunk import Trunk
 
-PYRAMID = 256
-"""Channels of a pyramid's levels (Lin et al. 2017, FPN, section 3)."""
-
 
 def taps_of(backbone: str, finest: int) -> tuple[str, ...]:
     """The deepest tap of each stride from `finest` on, to 32 pixels.
@@ -89,13 +86,13 @@ class SemanticFPN(nn.Module):
     Args:
         trunk: with the taps of `taps_of(name, 4)`.
         classes: how many.
-        width: channels of the steps (128).
+        width: channels of the steps; the pyramid has twice as many. The papers' are 128 and 256.
     """
 
-    def __init__(self, trunk: Trunk, classes: int, width: int = 128) -> None:
+    def __init__(self, trunk: Trunk, classes: int, width: int = 32) -> None:
         super().__init__()
         self.trunk = trunk
-        self.pyramid = FPN(trunk.specs, PYRAMID, coarser="none")
+        self.pyramid = FPN(trunk.specs, 2 * width, coarser="none")
         self.steps = nn.ModuleList(_steps(width, doublings) for doublings in range(len(trunk.specs)))
         self.logits = nn.Conv2d(width, classes, 1)
 
@@ -127,7 +124,7 @@ def _steps(width: int, doublings: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for step in range(max(doublings, 1)):
         layers += [
-            nn.Conv2d(width if step else PYRAMID, width, 3, padding=1, bias=False),
+            nn.Conv2d(width if step else 2 * width, width, 3, padding=1, bias=False),
             group_norm(width),
             nn.ReLU(inplace=True),
         ]
