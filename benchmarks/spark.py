@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from pyspark.sql import SparkSession
-from tests.spark.standalone import cluster, descendants
+from tests.spark.standalone import JAVA, cluster, descendants
 
 from boxwright.cluster.extractor import Extractor, build_graph
 from boxwright.cluster.features import Pace as LocalPace
@@ -208,6 +208,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=4_000)
     parser.add_argument("--turns", type=int, default=2)
     given = parser.parse_args()
+    os.environ.update(JAVA)
     say(
         what="run",
         date=str(date.today()),
@@ -222,6 +223,7 @@ def main() -> None:
     say(what="one machine", rows=rows, checksum=digest, per_second=round(rows / seconds, 1))
     sample = generate(given.folder / "sample", given.sample)
     in_turns(given.folder, sample, graph, given.sample, given.turns)
+    clusters(images, graph, given.folder, given.images)
 
 
 if __name__ == "__main__":

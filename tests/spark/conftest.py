@@ -11,6 +11,8 @@ from pyspark.sql import SparkSession
 from boxwright.cluster.extractor import build_graph
 from boxwright.spark.session import spark_session
 
+from .standalone import JAVA
+
 
 @pytest.fixture(scope="session")
 def java() -> str:
@@ -23,8 +25,12 @@ def java() -> str:
 @pytest.fixture(scope="session")
 def spark(java: str) -> Iterator[SparkSession]:
     """A session on two local cores, which all tests share: starting one takes as long as most of them."""
-    with spark_session("local[2]", {"spark.sql.shuffle.partitions": "4"}) as session:
-        yield session
+    few = {"spark.sql.shuffle.partitions": "2", "spark.default.parallelism": "2"}
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in JAVA.items():
+            environment.setenv(name, value)
+        with spark_session("local[2]", few) as session:
+            yield session
 
 
 @pytest.fixture(scope="session")

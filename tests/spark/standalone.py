@@ -18,7 +18,9 @@ HOME = Path(pyspark.__file__).parent
 _ADDRESS = re.compile(r"Starting Spark master at (spark://\S+)")
 _WEB = re.compile(r"Bound MasterWebUI to \S+, and started at http://127\.0\.0\.1:(\d+)")
 _REGISTERED = re.compile(r"Successfully registered with master")
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 400.0
+# Programs of seconds: what the second compiler and a parallel collector cost they never win back.
+JAVA = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
 class Cluster:
@@ -64,7 +66,7 @@ class Cluster:
             *given,
         ]
         env = os.environ | {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
-        env |= {"SPARK_DAEMON_MEMORY": "256m"}
+        env |= {"SPARK_DAEMON_MEMORY": "256m", **JAVA}
         with log.open("wb") as file:
             return subprocess.Popen(command, stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=env)
 
