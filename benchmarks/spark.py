@@ -176,15 +176,12 @@ UI = {"spark.ui.enabled": "true", "spark.ui.port": "0", "spark.driver.host": "12
 def in_turns(folder: Path, images: Path, graph: bytes, count: int, turns: int) -> None:
     """One machine on one thread and on two, one worker and two workers: each in each turn."""
     for turn in range(turns):
-        load = os.getloadavg()[0]
+        load = round(os.getloadavg()[0], 1)
         for threads in (1, 2):
+            before = time.process_time()
             seconds, _, _ = on_one_machine(images, graph, folder / f"alone-{threads}.parquet", threads)
-            say(
-                what=f"one machine, {threads} threads",
-                turn=turn,
-                load=load,
-                per_second=round(count / seconds, 1),
-            )
+            spent = time.process_time() - before
+            figures(f"one machine, {threads} threads", turn, load, count, seconds, spent)
         for workers in (1, 2):
             with (
                 cluster(folder / f"cluster-{workers}-{turn}", workers) as machines,
@@ -192,13 +189,21 @@ def in_turns(folder: Path, images: Path, graph: bytes, count: int, turns: int) -
             ):
                 # Python's workers start, and open the graph, once a job of any size.
                 on_spark(spark, images / "000", graph, folder / "warm")
+                before = machines.cpu_seconds()
                 _, done = on_spark(spark, images, graph, folder / f"turn-{workers}")
-            say(
-                what=f"Spark, {workers} workers",
-                turn=turn,
-                load=load,
-                per_second=round(count / done.seconds, 1),
-            )
+                spent = machines.cpu_seconds() - before
+            figures(f"Spark, {workers} workers", turn, load, count, done.seconds, spent)
+
+
+def figures(what: str, turn: int, load: float, count: int, seconds: float, spent: float) -> None:
+    """Images a second by the clock, and what one takes of a core, which other work beside it does not change."""
+    say(
+        what=what,
+        turn=turn,
+        load=load,
+        per_second=round(count / seconds, 1),
+        core_milliseconds_an_image=round(1e3 * spent / count, 3),
+    )
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,6 +50,10 @@ class Cluster:
         """End a worker with its executors and their Python, without a word."""
         kill_tree(self.workers[worker].pid)
         self.workers[worker].wait()
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the workers, their executors and Python so far."""
+        return cpu_seconds(pid for worker in self.workers for pid in [worker.pid, *descendants(worker.pid)])
 
     def close(self) -> None:
         """End everything."""
@@ -97,6 +101,18 @@ def kill_tree(pid: int) -> None:
             os.kill(child, signal.SIGKILL)
         except ProcessLookupError:
             continue
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Processor time that some processes have taken so far, those of them that live."""
+    ticks = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def descendants(pid: int) -> list[int]:
