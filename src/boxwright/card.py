@@ -48,20 +48,25 @@ class Card:
 
     @classmethod
     def found(cls, text: str) -> Card | None:
-        """The card that a description is; None where it is something else, such as a detector's manifest."""
+        """The card that a description is; None where it is something else, such as a detector's manifest.
+
+        Raises:
+            InputError: one of a later boxwright.
+        """
         try:
             values = json.loads(text)
         except (ValueError, RecursionError):
             return None
         match values:
-            case {
-                "version": int(version),
-                "task": str(task),
-                "settings": dict(settings),
-                "notes": dict(notes),
-            }:
-                if version <= VERSION and set(values) == _KEYS:
-                    return cls(task, settings, notes)
+            case {"version": int(version), "task": str(task)} if version > VERSION:
+                raise InputError(
+                    f"made for {task} by a later boxwright (version {version})",
+                    hint="update boxwright to read it",
+                )
+            case {"task": str(task), "settings": dict(settings), "notes": dict(notes)} if (
+                set(values) == _KEYS
+            ):
+                return cls(task, settings, notes)
         return None
 
     @classmethod

@@ -266,6 +266,6 @@ def _decoding(name: str, *, empty: bool = False) -> Iterator[None]:
     except MemoryError as error:
         raise InputError("too large for this machine's memory", path=name, hint="shrink it") from error
     except Exception as error:
-        cut = "truncated" in str(error) or isinstance(error, EOFError)
+        cut = "truncated" in str(error).lower() or isinstance(error, EOFError)
         message = TRUNCATED if cut else f"cannot be decoded ({str(error) or type(error).__name__})"
         raise InputError(message, path=name, hint="restore it, or take it out of the data set") from error

@@ -107,6 +107,7 @@ def train_task(
             journal.save()
             raise
         progress = run.moving.progress
+        here.wait()  # the first process may still be writing it
         tensors, card = read_net(out / BEST, task.card.task)
         task.net.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
         task.net.eval()
@@ -178,11 +179,12 @@ class TaskRun:
     def _taught(
         self, batches: Iterator[tuple[list[np.ndarray], list[str]]]
     ) -> Iterator[tuple[dict[str, Tensor], list[str]]]:
-        for _ in range(self.settings.accumulate):
-            arrays, paths = next(batches)
+        # All at once, so that an unreadable image is met before anything has moved.
+        for arrays, paths in [next(batches) for _ in range(self.settings.accumulate)]:
             tensors = [self._on_device(array) for array in arrays]
             with self.moving.precision.autocast():
-                yield self.task.losses(self.moving.net, *tensors), paths
+                losses = self.task.losses(self.moving.net, *tensors)
+            yield losses, paths
 
     def _on_device(self, array: np.ndarray) -> Tensor:
         layout = self._layout if array.ndim == 4 else torch.contiguous_format
