@@ -1,4 +1,4 @@
-"""`python -m benchmarks.spark FOLDER [--images 20000] [--sample 4000]`: the Spark job with a worker killed in mid-job.
+"""The Spark job with a worker killed in mid-job: `python -m benchmarks.spark FOLDER [--sample N] [--features TABLE]`.
 
 Pictures are generated (seed 0, JPEG, 96 to 128 pixels a side) and their features taken four times: by one machine, by
 two workers of which one is killed with all it has started, and, on a sample and in turns, by one and by two workers.
@@ -28,6 +28,7 @@ from tests.spark.standalone import JAVA, cluster, descendants
 from boxwright.cluster.extractor import Extractor, build_graph
 from boxwright.cluster.features import Pace as LocalPace
 from boxwright.cluster.features import extract
+from boxwright.cluster.local import ClusterSettings, cluster_table
 from boxwright.cluster.pictures import list_pictures
 from boxwright.cluster.table import read_table
 from boxwright.spark.cluster import SparkClusterSettings, clustered_rows
@@ -136,6 +137,29 @@ def killed(folder: Path, images: Path, graph: bytes, count: int) -> None:
         shuffles(spark, again, count)
 
 
+def same_centres(spark: SparkSession, file: Path, k: int) -> None:
+    """MLlib and scikit-learn from the same images' features, drawn with seed 0."""
+    from sklearn.metrics import adjusted_rand_score
+
+    table = read_table(file)
+    drawn = np.sort(np.random.default_rng(0).choice(len(table.paths), k, replace=False))
+    alone = cluster_table(table.features, ClusterSettings(pca=64), table.features[drawn])
+    rows = spark.read.parquet(str(file)).repartition(4)
+    with clustered_rows(rows, SparkClusterSettings(pca=64), table.features[drawn]) as found:
+        labels = found.assignments.toPandas().sort_values("path").cluster
+    say(
+        what="the same centres",
+        table=file.name,
+        images=len(table.paths),
+        features=table.features.shape[1],
+        k=k,
+        adjusted_rand=adjusted_rand_score(alone.labels, labels),
+        inertia=(alone.inertia, found.inertia),
+        inertia_ratio=found.inertia / alone.inertia,
+        differing=int((alone.labels != labels.to_numpy()).sum()),
+    )
+
+
 def shuffles(spark: SparkSession, table: WaveTable, count: int) -> None:
     """What components and k-means send about, beside what docs/spark.md computes."""
     rows = table.rows()
@@ -211,6 +235,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--sample", type=int, default=4_000)
+    parser.add_argument("--features", type=Path, help="a table of boxwright features, for the same centres")
     parser.add_argument("--turns", type=int, default=2)
     given = parser.parse_args()
     os.environ.update(JAVA)
@@ -228,7 +253,7 @@ def main() -> None:
     say(what="one machine", rows=rows, checksum=digest, per_second=round(rows / seconds, 1))
     sample = generate(given.folder / "sample", given.sample)
     in_turns(given.folder, sample, graph, given.sample, given.turns)
-    clusters(images, graph, given.folder, given.images)
+    clusters(images, graph, given.folder, given.images, given.features)
 
 
 if __name__ == "__main__":
