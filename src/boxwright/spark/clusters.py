@@ -17,6 +17,7 @@ from boxwright.cluster.results import Clustered
 from boxwright.cluster.truth import folder_labels
 from boxwright.errors import InputError
 from boxwright.spark.cluster import SparkClustering, SparkClusterSettings, clustered_rows
+from boxwright.spark.session import sql_settings
 from boxwright.spark.table import Folder
 
 GATHERED_BYTES = 256 << 20
@@ -60,7 +61,11 @@ def cluster_on_spark(
         below: cosine distance of near-duplicates, which are looked for where features can be gathered.
     """
     folder = Folder(spark, out)
-    with clustered_rows(rows, settings, centres) as found:
+    # Waves leave many small files, and k-means sends k means about from each partition: few of them, then.
+    with (
+        sql_settings(spark, {"spark.sql.files.openCostInBytes": "65536"}),
+        clustered_rows(rows, settings, centres) as found,
+    ):
         folder.replace("assignments", lambda address: found.assignments.write.parquet(address))
         written = spark.read.parquet(folder.at("assignments"))
         images = int(found.counts.sum())

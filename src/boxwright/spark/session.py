@@ -52,6 +52,22 @@ def spark_session(master: str, settings: dict[str, str] | None = None) -> Iterat
         spark.stop()
 
 
+@contextmanager
+def sql_settings(spark: SparkSession, values: dict[str, str]) -> Iterator[None]:
+    """Spark's settings for the queries of a block, and afterwards those of before."""
+    before = {name: spark.conf.get(name, None) for name in values}
+    try:
+        for name, value in values.items():
+            spark.conf.set(name, value)
+        yield
+    finally:
+        for name, old in before.items():
+            if old is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, old)
+
+
 def _check(master: str) -> None:
     """Whether there is a Java, and somebody at the other end: Spark itself asks for a minute or more."""
     if not _MASTER.fullmatch(master):

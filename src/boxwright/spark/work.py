@@ -23,6 +23,7 @@ from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 from boxwright.errors import InputError
 from boxwright.images import EMPTY, read_image
 from boxwright.spark.listing import KEY, Listing, without
+from boxwright.spark.session import sql_settings
 from boxwright.spark.table import UNOPENED, WaveTable, changed
 
 Answer = dict[str, Any]
@@ -137,7 +138,7 @@ def _run_wave(
             table.refuse(wave[unopened], reason)
     wave = wave[wave.length > 0]
     if not wave.empty:
-        with _settings(spark, work, wave, pace):
+        with sql_settings(spark, _settings(work, wave, pace)):
             files = _opened(spark, listing, list(wave.path))
             answer = answers("content").alias("answer")
             modified = F.unix_millis("modificationTime").alias("modified")
@@ -208,11 +209,10 @@ def judge(network: Network, contents: Sequence[bytes] | np.ndarray, empty: Answe
     return rows
 
 
-@contextmanager
-def _settings(spark: SparkSession, work: Work, wave: pd.DataFrame, pace: Pace) -> Iterator[None]:
-    """Spark's settings for a wave, and afterwards those of before."""
+def _settings(work: Work, wave: pd.DataFrame, pace: Pace) -> dict[str, str]:
+    """Spark's settings for a wave."""
     tasks = math.ceil(len(wave) / pace.task)
-    values = {
+    return {
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(work.batch),
         # Files are dealt out by their bytes; an opening that counts as 4 MB would make tasks of 32 images.
         "spark.sql.files.openCostInBytes": "1",
@@ -225,17 +225,6 @@ def _settings(spark: SparkSession, work: Work, wave: pd.DataFrame, pace: Pace) -
         # Listing given files by tens of thousands of tasks takes longer than reading them.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": "64",
     }
-    before = {name: spark.conf.get(name, None) for name in values}
-    try:
-        for name, value in values.items():
-            spark.conf.set(name, value)
-        yield
-    finally:
-        for name, old in before.items():
-            if old is None:
-                spark.conf.unset(name)
-            else:
-                spark.conf.set(name, old)
 
 
 @contextmanager
