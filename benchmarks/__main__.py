@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 import torch
 
-from benchmarks import kernels, rois, startup, svd, windows, work
+from benchmarks import features, kernels, rois, startup, svd, windows, work
 
 ALL = {
     "startup": startup.startup,
@@ -24,6 +24,7 @@ ALL = {
     "crops": rois.crops,
     "svd": svd.svd,
     "windows": windows.sharing,
+    "features": features.speed,
 }
 
 

@@ -32,7 +32,7 @@ from boxwright.preprocess import Preprocess
 from boxwright.probe.representations import colour_histogram
 from boxwright.weights.trunk import pretrained_trunk
 
-THREADS, BATCH, FILES = 2, 8, 32
+THREADS, BATCH, FILES = 2, 8, 16
 """Of both engines; images that the network sees at once; pictures from file to feature."""
 PIXELS = 32
 """Of the raw pixels' square."""

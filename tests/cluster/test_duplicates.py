@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boxwright.cluster.duplicates import near_duplicates
+from boxwright.cluster.duplicates import near_duplicates, usual_threshold
 
 
 def features(seed: int, count: int) -> np.ndarray:
@@ -67,3 +67,14 @@ def test_order_does_not_matter() -> None:
         frozenset(order[pair].tolist()) for pair in other.pairs
     }
     assert one.distances == pytest.approx(other.distances, abs=1e-6)
+
+
+def test_the_usual_threshold_is_a_tenth_of_the_median() -> None:
+    values = features(5, 20)
+    units = values / np.linalg.norm(values.astype(np.float64), axis=1, keepdims=True)
+    away = [1 - units[i] @ units[j] for i in range(len(units)) for j in range(i)]
+    assert usual_threshold(values) == pytest.approx(0.1 * np.median(away), rel=1e-3)
+    assert usual_threshold(values * 7) == pytest.approx(usual_threshold(values), rel=1e-3)
+    assert usual_threshold(values[:1]) == 0
+    many = np.tile(values, (60, 1))
+    assert usual_threshold(many) == pytest.approx(usual_threshold(values), rel=0.2)

@@ -47,8 +47,11 @@ def command(
     most: Annotated[int, typer.Option(min=2, help="The largest k that auto tries.")] = 20,
     smallest: Annotated[int, typer.Option(min=2, help="Images in a cluster of HDBSCAN's.")] = 5,
     duplicates: Annotated[
-        float, typer.Option(min=0, help="Cosine distance below which images are near-duplicates.")
-    ] = 0.02,
+        str,
+        typer.Option(
+            help="Cosine distance below which images are near-duplicates; auto is a tenth of the median."
+        ),
+    ] = "auto",
     pictures: Annotated[int, typer.Option(min=0, help="On the page, at most about so many.")] = 600,
     labels: Annotated[
         str,
@@ -96,6 +99,7 @@ def command(
     from boxwright.cluster.table import read_table
     from boxwright.errors import InputError
 
+    below = _threshold(duplicates)
     if spark is not None:
         if engine != "onnx" or split is not None:
             raise InputError("--spark takes neither --engine torch nor --split", hint="leave them out")
@@ -110,7 +114,7 @@ def command(
             from boxwright.cluster.extractor import build_graph
 
             graph = build_graph(backbone, tap or find_classifier(backbone).taps[-1], pool, size, weights, say)
-        summary, whole, skipped = on_spark.cluster(spark, source, out, graph, on, batch, duplicates)
+        summary, whole, skipped = on_spark.cluster(spark, source, out, graph, on, batch, below)
         if whole is not None:
             _write(whole, out, pictures)
         _end(summary, out, skipped, as_json)
@@ -138,7 +142,7 @@ def command(
         for one in done.skipped:
             say(f"boxwright: skipped {one.path}: {one.reason}")
         table, skipped = done.table, len(done.skipped)
-    clustered = _clustered(read_table(table), settings, duplicates, labels, root)
+    clustered = _clustered(read_table(table), settings, below, labels, root)
     _write(clustered, out, pictures)
     _end(clustered.summary(), out, skipped, as_json)
 
@@ -169,7 +173,7 @@ def _end(summary: dict[str, Any], out: Path, skipped: int, as_json: bool) -> Non
 
 
 def _clustered(
-    table: FeatureTable, settings: ClusterSettings, below: float, labels: str, root: Path | None
+    table: FeatureTable, settings: ClusterSettings, below: float | None, labels: str, root: Path | None
 ) -> Clustered:
     from boxwright.cluster.duplicates import near_duplicates
     from boxwright.cluster.local import cluster_table
@@ -204,7 +208,8 @@ def _line(summary: dict[str, Any]) -> str:
     if summary.get("in_no_cluster"):
         text += f", {summary['in_no_cluster']} in none"
     if "duplicates" in summary:
-        text += f", {summary['duplicates']} pairs nearly alike"
+        pairs = summary["duplicates"]
+        text += f", {pairs} pair{'' if pairs == 1 else 's'} nearly alike"
     if (agreed := summary.get("labels")) is not None:
         text += f"; with the folders NMI {agreed['nmi']:.3f}, purity {agreed['purity']:.3f}"
     return text
@@ -230,3 +235,14 @@ def _components(text: str) -> float | None:
     except ValueError:
         hint = "give a count, a part of the variance such as .95, or none"
         raise InputError(f"--pca {text}", hint=hint) from None
+
+
+def _threshold(text: str) -> float | None:
+    from boxwright.errors import InputError
+
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"--duplicates {text}", hint="give a distance such as .01, or auto") from None

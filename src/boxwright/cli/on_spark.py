@@ -80,7 +80,7 @@ def cluster(
     graph: bytes | None,
     settings: SparkClusterSettings,
     batch: int,
-    below: float,
+    below: float | None,
 ) -> tuple[dict[str, Any], Clustered | None, int]:
     """Cluster images, or a table of features, on Spark.
 

@@ -69,6 +69,7 @@ class Clustered:
             "explained": clustering.reduction.explained,
             "choice": None if choice is None else asdict(choice),
             "duplicates": self.duplicates.total,
+            "duplicates_below": self.duplicates.below,
             "labels": None if agreed is None else asdict(agreed),
             "settings": asdict(self.settings),
             "features": self.source,

@@ -232,7 +232,8 @@ def _duplicates(album: _Album) -> str:
         )
     more = f" The first {GROUPS} are here." if len(groups) > GROUPS else ""
     return (
-        f'<p class="soft">{found.total:,} pairs in {len(groups):,} groups; all are in duplicates.csv.{more}</p>'
+        f'<p class="soft">{found.total:,} pairs with a cosine distance below {found.below:.3g}, in '
+        f"{len(groups):,} groups; the nearest {len(found.pairs):,} are in duplicates.csv.{more}</p>"
         f'<div class="pairs">{figures}</div>'
     )
 

@@ -29,8 +29,7 @@ section:target{border-color:var(--accent)}
 .card{color:inherit;text-decoration:none;display:block}
 .card img{width:100%;height:auto;aspect-ratio:1;display:block;border-radius:8px;background:var(--track)}
 .card:hover img,.row a:hover img{outline:2.5px solid var(--accent);outline-offset:1px}
-.card b{display:block;margin-top:6px;font-weight:600;line-height:1.3;overflow:hidden;text-overflow:ellipsis;
-white-space:nowrap}
+.card b{display:block;margin-top:6px;font-weight:600;line-height:1.3;overflow-wrap:anywhere}
 .card span{font-size:12.5px;color:var(--soft)}
 .row{display:flex;flex-wrap:wrap;gap:6px}
 .row a,.gone{display:block;border-radius:5px}

@@ -46,7 +46,7 @@ def cluster_on_spark(
     settings: SparkClusterSettings,
     centres: Float32[np.ndarray, "cluster feature"] | None = None,
     *,
-    below: float = 0.02,
+    below: float | None = None,
 ) -> Described:
     """Cluster a table of features; assignments go to OUT/assignments, as Parquet in parts.
 
@@ -58,7 +58,8 @@ def cluster_on_spark(
         out: the folder.
         settings: how.
         centres: where k-means begins, as features.
-        below: cosine distance of near-duplicates, which are looked for where features can be gathered.
+        below: cosine distance of near-duplicates, which are looked for where features can be gathered; None is the
+            usual one.
     """
     folder = Folder(spark, out)
     # Waves leave many small files, and k-means sends k means about from each partition: few of them, then.
@@ -108,7 +109,7 @@ def _gathered(
     root: str,
     source: dict[str, Any],
     settings: SparkClusterSettings,
-    below: float,
+    below: float | None,
 ) -> Clustered:
     features = rows.select("path", "feature").toPandas().sort_values("path", ignore_index=True)
     table = assignments.toPandas().sort_values("path", ignore_index=True)
