@@ -237,6 +237,8 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=4_000)
     parser.add_argument("--features", type=Path, help="a table of boxwright features, for the same centres")
     parser.add_argument("--turns", type=int, default=2)
+    parts = ("kill", "alone", "turns", "clusters")
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts)
     given = parser.parse_args()
     os.environ.update(JAVA)
     say(
@@ -248,12 +250,16 @@ def main() -> None:
     )
     images = generate(given.folder / "images", given.images)
     graph = build_graph(BACKBONE, TAP, size=SIZE)
-    killed(given.folder, images, graph, given.images)
-    seconds, digest, rows = on_one_machine(images, graph, given.folder / "alone.parquet", 2)
-    say(what="one machine", rows=rows, checksum=digest, per_second=round(rows / seconds, 1))
-    sample = generate(given.folder / "sample", given.sample)
-    in_turns(given.folder, sample, graph, given.sample, given.turns)
-    clusters(images, graph, given.folder, given.images, given.features)
+    if "kill" in given.only:
+        killed(given.folder, images, graph, given.images)
+    if "alone" in given.only:
+        seconds, digest, rows = on_one_machine(images, graph, given.folder / "alone.parquet", 2)
+        say(what="one machine", rows=rows, checksum=digest, per_second=round(rows / seconds, 1))
+    if "turns" in given.only:
+        sample = generate(given.folder / "sample", given.sample)
+        in_turns(given.folder, sample, graph, given.sample, given.turns)
+    if "clusters" in given.only:
+        clusters(images, graph, given.folder, given.images, given.features)
 
 
 if __name__ == "__main__":
