@@ -23,8 +23,8 @@ def test_local_masters_need_only_java(java: str, master: str) -> None:
     "master", ["", "nonsense", "local[x]", "spark://", "spark://host", "http://host:7077"]
 )
 def test_what_is_no_master_s_name_is_told_before_spark_starts(java: str, master: str) -> None:
-    with pytest.raises(InputError, match="no Spark master is called"):
-        session._check(master)
+    with pytest.raises(InputError, match="no Spark master is called"), session.spark_session(master):
+        pass
 
 
 def test_a_master_that_does_not_answer_is_told(java: str) -> None:

@@ -40,6 +40,8 @@ def spark_session(master: str, settings: dict[str, str] | None = None) -> Iterat
     Raises:
         InputError: no Java, no such master, or a setting that Spark refuses.
     """
+    if not _MASTER.fullmatch(master):
+        raise InputError(f"no Spark master is called {master!r}", hint=_FORMS)
     if (active := SparkSession.getActiveSession()) is not None:
         yield active
         return
@@ -70,8 +72,6 @@ def sql_settings(spark: SparkSession, values: dict[str, str]) -> Iterator[None]:
 
 def _check(master: str) -> None:
     """Whether there is a Java, and somebody at the other end: Spark itself asks for a minute or more."""
-    if not _MASTER.fullmatch(master):
-        raise InputError(f"no Spark master is called {master!r}", hint=_FORMS)
     home = os.environ.get("JAVA_HOME")
     java = Path(home, "bin", "java") if home else None
     if (java is not None and not java.exists()) or (java is None and shutil.which("java") is None):
