@@ -86,7 +86,7 @@ def test_what_cannot_be_asked_for(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no engine 'onx'; did you mean onnx"):
         command(folder, out=tmp_path / "a.parquet", engine="onx")
     with pytest.raises(InputError, match=r"no weights for vgg16 are installed; .*efficientnet-lite0"):
-        command(folder, out=tmp_path / "a.parquet")
+        command(folder, out=tmp_path / "a.parquet", backbone="vgg16")
     with pytest.raises(InputError, match="does not exist"):
         command(tmp_path / "nothing", out=tmp_path / "a.parquet")
     assert not list(tmp_path.glob("a.*"))

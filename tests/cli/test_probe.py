@@ -77,7 +77,7 @@ def test_what_cannot_be_read_is_named_and_left_out(
 def test_what_cannot_be_asked_for(folder: Path, tmp_path: Path) -> None:
     asked = [str(folder)]
     with pytest.raises(InputError, match="no weights for vgg16 are installed"):
-        command(asked)
+        command(asked, "vgg16")
     with pytest.raises(InputError, match="has no tap stage9"):
         command(asked, "efficientnet-lite0", "none", "stage9")
     with pytest.raises(InputError, match="no pooling 'median'"):

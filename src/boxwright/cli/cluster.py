@@ -62,7 +62,7 @@ def command(
     root: Annotated[
         Path | None, typer.Option(help="Where a table's pictures are now, if they were moved.")
     ] = None,
-    backbone: Backbone = "vgg16",
+    backbone: Backbone = "efficientnet-lite0",
     tap: Tap = None,
     pool: PoolOption = "mean",
     size: Size = None,
@@ -88,7 +88,7 @@ def command(
 
     **Examples**
 
-    `boxwright cluster photos -o clusters --weights imagenet`
+    `boxwright cluster photos -o clusters`
 
     `boxwright cluster features.parquet -k 10 --pca 64 --whiten`
 
@@ -106,7 +106,7 @@ def command(
         from boxwright.cli import on_spark
         from boxwright.spark.cluster import SparkClusterSettings
 
-        on = SparkClusterSettings(_count(k), method, _components(pca), whiten, normalise, seed, most)  # type: ignore[arg-type]
+        on = SparkClusterSettings(_count(k), method, _components(pca), whiten, normalise, seed, most)
         graph = None
         # What has its features already needs no network, and no torch.
         if source.suffix.lower() != ".parquet" and not on_spark.is_table(source):

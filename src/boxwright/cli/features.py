@@ -40,7 +40,7 @@ def command(
         typer.Argument(metavar="IMAGES", help="A folder, searched to any depth, a pattern or a data set."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The table.")] = Path("features.parquet"),
-    backbone: Backbone = "vgg16",
+    backbone: Backbone = "efficientnet-lite0",
     tap: Tap = None,
     pool: PoolOption = "mean",
     size: Size = None,
@@ -60,9 +60,9 @@ def command(
 
     **Examples**
 
-    `boxwright features photos -o photos.parquet --weights imagenet`
+    `boxwright features photos -o photos.parquet`
 
-    `boxwright features data/voc --split all --backbone efficientnet-lite0 --tap stage5 --pool max`
+    `boxwright features data/voc --split all --backbone vgg16 --tap conv4 --pool max --weights imagenet`
     """
     import json
 

@@ -13,7 +13,9 @@ def command(
         list[str],
         typer.Argument(metavar="IMAGES...", help="Pictures: files, folders to any depth, patterns."),
     ],
-    backbone: Annotated[str, typer.Option(help="Whose features; `boxwright models` lists them.")] = "vgg16",
+    backbone: Annotated[
+        str, typer.Option(help="Whose features; `boxwright models` lists them.")
+    ] = "efficientnet-lite0",
     weights: Annotated[
         str,
         typer.Option(
@@ -44,7 +46,7 @@ def command(
 
     **Examples**
 
-    `boxwright probe photos --weights imagenet`
+    `boxwright probe photos --backbone vgg16 --weights imagenet`
 
     `boxwright probe photos --backbone efficientnet-lite0 --taps stage4,last --pool mean -o probe`
     """
