@@ -134,7 +134,17 @@ def killed(folder: Path, images: Path, graph: bytes, count: int) -> None:
             seconds=round(second.seconds, 1),
             **of_table(again),
         )
-        shuffles(spark, again, count)
+
+
+def clusters(images: Path, graph: bytes, folder: Path, count: int, table: Path | None) -> None:
+    """Of the features that are there, on two local cores."""
+    with spark_session("local[2]", UI) as spark:
+        if table is not None:
+            same_centres(spark, table, 5)
+        made, _ = extract_features(
+            spark, graph, str(images), str(folder / "killed"), batch=BATCH, pace=PACE, watch=lambda *_: None
+        )
+        shuffles(spark, made, count)
 
 
 def same_centres(spark: SparkSession, file: Path, k: int) -> None:

@@ -123,4 +123,4 @@ def test_what_cannot_be_clustered_is_told(rows: DataFrame) -> None:
     ):
         pass
     with pytest.raises(InputError, match="Spark has no method 'hdbscan'"):
-        SparkClusterSettings(method="hdbscan")  # type: ignore[arg-type]
+        SparkClusterSettings(method="hdbscan")

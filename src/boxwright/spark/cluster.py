@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
@@ -32,8 +32,7 @@ from boxwright.cluster.local import distances
 from boxwright.cluster.reduce import EPSILON, Reduction
 from boxwright.errors import InputError, near
 
-Method = Literal["kmeans", "bisecting"]
-METHODS: tuple[Method, ...] = get_args(Method)
+METHODS = ("kmeans", "bisecting")
 
 _ITERATIONS, _TOLERANCE = 300, 1e-4
 """Those of scikit-learn's k-means, which the one-machine path runs."""
@@ -52,7 +51,7 @@ class SparkClusterSettings:
     """
 
     k: int | None = None
-    method: Method = "kmeans"
+    method: str = "kmeans"
     pca: float | None = None
     whiten: bool = False
     normalise: bool = True
