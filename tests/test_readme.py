@@ -10,9 +10,14 @@ import sys
 from importlib.metadata import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from safetensors.torch import save_file
 
+from boxwright.backbones.vgg import VGG
 from boxwright.data.scenes import write_scenes
+from boxwright.weights import vgg
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -65,17 +70,51 @@ def test_make_demo(tmp_path: Path) -> None:
     assert (tmp_path / "demo/model/best.safetensors").exists()
 
 
+# One pass over six pictures stands for sixty over a person's own.
+BRIEF = {
+    "train": ["--epochs", "1", "--batch", "2"],
+    "compare": ["--epochs", "1", "--set", "train.batch=2", "--set", "train.workers=0"],
+    "probe": ["--size", "64"],
+    "upscale train": ["--epochs", "1"],
+    "segment train": ["--epochs", "1"],
+    "vae train": ["--epochs", "1"],
+    "style photo.jpg": ["--iterations", "2", "--size", "48"],
+    "style train": ["--epochs", "1", "--set", "train.batch=2"],
+}
+
+
+def write_cells(folder: Path) -> None:
+    """Grey pictures with bright discs, and where the discs are."""
+    rng = np.random.default_rng(0)
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    y, x = np.mgrid[:96, :96]
+    for number in range(6):
+        row, column, radius = rng.integers([20, 20, 8], [76, 76, 18])
+        mask = ((y - row) ** 2 + (x - column) ** 2 < radius**2).astype(np.uint8)
+        pixels = np.repeat((60 + 100 * mask + rng.integers(0, 40, mask.shape))[..., None], 3, 2)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"images/{number}.png")
+        Image.fromarray(mask).save(folder / f"masks/{number}.png")
+
+
+def write_style(folder: Path) -> None:
+    """Two pictures, and a file of the layout of VGG-16's weights: those of ImageNet come by download only."""
+    rng = np.random.default_rng(1)
+    for name in ("photo", "painting"):
+        Image.fromarray(rng.integers(0, 256, (64, 80, 3), np.uint8)).save(folder / f"{name}.jpg")
+    net = VGG(16, ("conv5",))
+    state = net.state_dict()
+    save_file({theirs: state[ours] for theirs, ours in vgg.rename(net).items()}, folder / "vgg16.safetensors")
+
+
 def test_the_rest_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_scenes(tmp_path / "photos", train=6, val=3, test=3, size=(160, 160))
+    write_cells(tmp_path / "cells")
+    write_style(tmp_path)
     for command in commands():
-        if command[0] != "boxwright":
-            continue
-        # One pass over six pictures stands for sixty over a person's own.
-        brief = {
-            "train": ["--epochs", "1", "--batch", "2"],
-            "compare": ["--epochs", "1", "--set", "train.batch=2", "--set", "train.workers=0"],
-        }.get(command[1], [])
-        run(*command, *brief, cwd=tmp_path)
+        if command[0] == "boxwright":
+            brief = BRIEF.get(command[1]) or BRIEF.get(" ".join(command[1:3]), [])
+            run(*command, *brief, cwd=tmp_path)
     for made in (
         "runs/photos/best.safetensors",
         "runs/photos/report.html",
@@ -84,9 +123,15 @@ def test_the_rest_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "runs/photos/model.onnx",
         "photos-yolo/data.yaml",
         "runs/both/compare.html",
+        "groups/sheet.html",
+        "probe/probe.png",
+        "masks/0.png",
+        "drawn.png",
+        "painted.jpg",
     ):
         assert (tmp_path / made).is_file(), made
-    assert len(list((tmp_path / "runs/photos/pictures").rglob("*.jpg"))) == 3
+    for folder in ("runs/photos/pictures", "larger", "painted"):
+        assert len([path for path in (tmp_path / folder).rglob("*.*") if path.is_file()]) == 3, folder
 
     monkeypatch.chdir(tmp_path)
     (script,) = blocks("python")
