@@ -85,7 +85,8 @@ def read_features(spark: SparkSession, address: str) -> tuple[DataFrame, str, di
         InputError: no such table, or another one.
     """
     try:
-        rows = spark.read.parquet(address)
+        # Waves are plain folders in the table's.
+        rows = spark.read.option("recursiveFileLookup", "true").parquet(address)
     except Exception as error:
         raise InputError(
             "is no table of features", path=address, hint="make it with boxwright features"
