@@ -49,8 +49,8 @@ def by_path(table: DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize(
     "how",
     [
-        {},
-        {"normalise": False, "pca": 3},
+        pytest.param({}, marks=pytest.mark.slow),
+        pytest.param({"normalise": False, "pca": 3}, marks=pytest.mark.slow),
         {"pca": 0.9, "whiten": True},
     ],
     ids=str,
@@ -92,6 +92,7 @@ def test_clusters_are_the_largest_first_and_measured_at_their_means(rows: DataFr
             assert (assigned.margin > -1e-3).all(), "no image is nearer to another cluster's centre"
 
 
+@pytest.mark.slow
 def test_k_is_found_where_it_is_plain(spark: SparkSession) -> None:
     rng = np.random.default_rng(0)
     points = np.concatenate([rng.normal(size=(20, 2)) * 0.1 + centre for centre in ((0, 5), (5, 0), (9, 9))])
