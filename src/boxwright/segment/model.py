@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -51,6 +52,19 @@ def classes_of(card: Card) -> Classes:
 def tiling_of(card: Card) -> Tiling:
     """How a network is fed, as its card says."""
     return Tiling(**card.settings["tiling"])
+
+
+def graph_tiling(settings: Mapping[str, Any]) -> Tiling:
+    """How an exported network is fed.
+
+    The paper's padded net takes any multiple of its coarsest cell. The unpadded one takes its tile alone, and so do
+    those on backbones, whose padding may depend on the size.
+
+    Args:
+        settings: the card's.
+    """
+    fed = Tiling(**settings["tiling"])
+    return replace(fed, fixed=fed.cropped or settings["model"] != "unet")
 
 
 @dataclass(frozen=True)
@@ -129,9 +143,8 @@ def load_segmenter(path: str | Path, device: str = "auto", threads: int | None =
         from boxwright.runtime.graph import Graph
 
         graph = Graph(path, TASK, threads)
-        fed = tiling_of(graph.card)
-        # The unpadded net's graph has the size of its tile.
-        return Segmenter(graph.card, lambda batch: graph.run(batch)[0], replace(fed, fixed=fed.cropped))
+        fed = graph_tiling(graph.card.settings)
+        return Segmenter(graph.card, lambda batch: graph.run(batch)[0], fed)
     import torch
 
     from boxwright.modelfile import read_net

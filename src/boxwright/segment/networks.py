@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from boxwright.errors import InputError
+from boxwright.segment.model import graph_tiling
 from boxwright.segment.semantic import SemanticFPN, UNetOn, taps_of
 from boxwright.segment.settings import NetSettings
 from boxwright.segment.tiles import Tiling
@@ -108,20 +109,18 @@ def build(settings: Mapping[str, Any]) -> nn.Module:
 def trace(settings: Mapping[str, Any]) -> Trace:
     """How it becomes a graph: pictures in [0, 1] to logits.
 
-    The unpadded net becomes one of a single size, that of its tile; others take any multiple of their coarsest cell.
-
     Args:
         settings: the card's.
     """
     from boxwright.runtime.export_net import Trace
     from boxwright.runtime.translate import Axis
 
-    fed = Tiling(**settings["tiling"])
+    fed = graph_tiling(settings)
     step = fed.multiple
-    sides = [(fed.side, fed.side)] if fed.cropped else [(4 * step, 6 * step), (7 * step, 3 * step)]
+    sides = [(fed.side, fed.side)] if fed.fixed else [(4 * step, 6 * step), (7 * step, 3 * step)]
     random = torch.Generator().manual_seed(0)
     axes = {0: Axis("batch")}
-    if not fed.cropped:
+    if not fed.fixed:
         axes |= {2: Axis("height", step, 2), 3: Axis("width", step, 2)}
     examples = [(torch.rand(2, 3, *side, generator=random),) for side in sides]
     return Trace(examples, {"pictures": axes}, ("logits",))
