@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -24,7 +24,8 @@ DEFAULT = "paint"
 class PaintsByDefault(TyperGroup):
     """A group whose first verb may be left out: what names no verb is a picture to paint."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+    # Click's own context, whose class has no public name in typer.
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the verb where it was left out."""
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
             args = [DEFAULT, *args]

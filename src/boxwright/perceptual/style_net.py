@@ -1,8 +1,7 @@
 """The network that paints in one pass: Johnson, Alahi and Fei-Fei 2016, with two later improvements.
 
 Instance instead of batch normalisation (Ulyanov et al. 2017), and nearest-neighbour enlargement followed by a
-convolution instead of a transposed one, which leaves a checkerboard (Odena et al. 2016). A third is ours: the last
-layer adds to the picture, so that training begins at the content and has only the style to learn.
+convolution instead of a transposed one, which leaves a checkerboard (Odena et al. 2016).
 """
 
 from __future__ import annotations
@@ -45,21 +44,18 @@ class StyleNet(nn.Module):
             nn.Upsample(scale_factor=2),
             *_layer(wide, width, 3),
         )
-        last = nn.Conv2d(width, 3, 9)
-        nn.init.normal_(last.weight, std=1e-3)
-        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
-        self.last = nn.Sequential(nn.ReflectionPad2d(4), last)
+        self.last = nn.Sequential(nn.ReflectionPad2d(4), nn.Conv2d(width, 3, 9), nn.Sigmoid())
 
     def forward(
         self, pictures: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch 3 height width"]:
-        """Painted pictures, about in [0, 1].
+        """Painted pictures, in [0, 1].
 
         Args:
             pictures: RGB in [0, 1]; sides are multiples of 4, at least 16 (`style_pictures.fitted`).
         """
-        change = self.last(self.up(self.blocks(self.down(pictures - 0.5))))
-        return pictures + change
+        painted: Tensor = self.last(self.up(self.blocks(self.down(pictures - 0.5))))
+        return painted
 
 
 class _Residual(nn.Module):

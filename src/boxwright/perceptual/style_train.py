@@ -98,7 +98,7 @@ class StyleTask(Task):
         """Held-out pictures, and under each how it is painted."""
         shown = self.held[:_SHOWN]
         painted = net(shown.to(next(net.parameters()).device)).cpu()
-        return grid([as_uint8(one.numpy()) for one in (*shown, *painted)], len(shown))
+        return grid([as_uint8(one.numpy()) for one in (*shown, *painted.detach())], len(shown))
 
     def facts(self) -> dict[str, Any]:
         """The files by name and size, the style by its pixels."""
