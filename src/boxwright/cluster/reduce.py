@@ -59,7 +59,12 @@ def fit_reduction(
 
     most = min(features.shape)
     wanted: int | float = pca if pca < 1 else min(int(pca), most)
-    found = PCA(wanted, random_state=seed).fit(normalised(features) if normalise else features)
+    # Exact where that is cheap: another decomposition, such as Spark's, then gives the same points.
+    exact = features.shape[1] <= min(len(features), 2048)
+    solver = "covariance_eigh" if exact else "auto"
+    found = PCA(wanted, svd_solver=solver, random_state=seed).fit(
+        normalised(features) if normalise else features
+    )
     variances = np.maximum(found.explained_variance_, EPSILON)
     scale = np.sqrt(variances) if whiten else np.ones_like(variances)
     return Reduction(
