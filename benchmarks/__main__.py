@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 import torch
 
-from benchmarks import features, kernels, rois, startup, svd, windows, work
+from benchmarks import features, kernels, rois, segment, startup, svd, upscale, windows, work
 
 ALL = {
     "startup": startup.startup,
@@ -25,6 +25,8 @@ ALL = {
     "svd": svd.svd,
     "windows": windows.sharing,
     "features": features.speed,
+    "segment": segment.segment,
+    "upscale": upscale.upscale,
 }
 
 

@@ -46,9 +46,7 @@ class Trunk(nn.Module):
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
 
-    def forward(
-        self, pictures: Float[Tensor, "batch 3 height width"]
-    ) -> list[Float[Tensor, "batch _ _ _"]]:
+    def forward(self, pictures: Float[Tensor, "batch 3 height width"]) -> list[Float[Tensor, "batch _ _ _"]]:
         """One map for each tap, in the order of `taps`.
 
         Args:
