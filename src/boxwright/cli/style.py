@@ -104,7 +104,7 @@ def paint(
 
     `boxwright style photo.jpg painting.jpg -o painted.png --weights imagenet`
 
-    `boxwright style photo.jpg painting.jpg -o large.png --size 640 --style-weight 200 --weights vgg16.safetensors`
+    `boxwright style photo.jpg painting.jpg -o large.png --size 640 --style-weight 50 --weights vgg16.safetensors`
 
     `boxwright style photo.jpg painting.jpg -o own.png --keep-colours --backbone efficientnet-lite0`
     """

@@ -25,7 +25,7 @@ class StyleWeights:
     content_taps: tuple[str, ...] = ("conv3",)
     style_taps: tuple[str, ...] = ("conv1", "conv2", "conv3", "conv4")
     content: float = 1.0
-    style: float = 100.0
+    style: float = 20.0
     variation: float = 0.1
 
     def __post_init__(self) -> None:
