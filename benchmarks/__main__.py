@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 import torch
 
-from benchmarks import features, kernels, rois, segment, startup, svd, upscale, windows, work
+from benchmarks import features, kernels, rois, segment, startup, style, svd, upscale, windows, work
 
 ALL = {
     "startup": startup.startup,
@@ -27,6 +27,7 @@ ALL = {
     "features": features.speed,
     "segment": segment.segment,
     "upscale": upscale.upscale,
+    "style": style.painting,
 }
 
 

@@ -43,7 +43,7 @@ def rows(out: Path) -> tuple[list[str], np.ndarray]:
 def checked(command: Sequence[str], code: int = 0) -> str:
     done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
     assert done.returncode == code, done.stderr
-    return done.stderr
+    return done.stdout + done.stderr  # spark-submit gives both as one
 
 
 @pytest.mark.slow
