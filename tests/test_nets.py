@@ -75,7 +75,7 @@ def test_a_checkpoint_becomes_a_graph_that_says_the_same(
 
 def test_an_auto_encoder_becomes_two(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    settings = VaeSettings(size=16, latent=3, width=4)
+    settings = VaeSettings(size=32, latent=3, width=4)
     net = Vae(settings).eval()
     file = written(net, Card("vae", asdict(settings)), tmp_path / "best.safetensors")
     folder, difference = export(file, "vae")

@@ -53,7 +53,7 @@ def finished(painting: Painting) -> Painting:
 
 @pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
 def test_from_noise_content_and_style_fall(trunk: Trunk, optimiser: str) -> None:
-    painting = finished(begun(trunk, start="noise", optimiser=optimiser, iterations=16))
+    painting = finished(begun(trunk, start="noise", optimiser=optimiser, iterations=24))
     first, last = painting.judged(start=True), painting.judged()
     assert last["style"] < 0.3 * first["style"]
     assert last["content"] < 0.7 * first["content"]

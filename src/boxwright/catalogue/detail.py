@@ -76,7 +76,9 @@ def levels(name: str) -> tuple[Level, ...]:
 def settings(recipe: Recipe) -> Iterator[Setting]:
     """What can be changed about a recipe, with the values it has: its own settings, augmentation and training."""
     for group, record in (("model", recipe.settings), ("augment", recipe.augment), ("train", recipe.train)):
-        meanings = attributes(type(record).__doc__ or "")
+        # A record explains its own fields; those that it inherits are explained where they are.
+        kinds = reversed(type(record).__mro__)
+        meanings = {k: v for kind in kinds for k, v in attributes(kind.__doc__ or "").items()}
         for field in fields(record):
             value = _text(getattr(record, field.name))
             yield Setting(f"{group}.{field.name}", value, meanings.get(field.name, ""))

@@ -72,7 +72,7 @@ def command(
 
 def _task(path: Path) -> str | None:
     """What a checkpoint's network is for; None for a detector, and for what is no checkpoint."""
-    if path.suffix != ".safetensors":
+    if path.suffix != ".safetensors" or not path.is_file():
         return None
     from boxwright.card import Card
     from boxwright.modelfile import read_file
