@@ -47,7 +47,8 @@ def build_graph(
     from boxwright.runtime.translate import Axis
 
     net, card, examples = build_net(backbone, tap, pool, size, weights, say)
-    content, _ = graph_of(net, card, Trace(examples, {"images": {0: Axis("batch")}}, ("features",)))
+    trace = Trace(examples, {"images": {0: Axis("batch")}}, ("features",), winograd=True)
+    content, _ = graph_of(net, card, trace)
     return content
 
 

@@ -16,6 +16,7 @@ from boxwright.manifest import KEY
 from boxwright.runtime.graph import Graph
 from boxwright.runtime.onnx import BLANK, seal
 from boxwright.runtime.translate import Axis, translate
+from boxwright.runtime.winograd import with_winograd
 
 TOLERANCE = 1e-4
 """Largest difference of an output, as a part of its largest value."""
@@ -29,11 +30,14 @@ class Trace:
         examples: sets of inputs to compare on, of several sizes where axes are free; the first also traces the network.
         free: names of the inputs, in order, with their free axes by number.
         outputs: names of the outputs.
+        winograd: wide 3x3 convolutions become `boxwright.runtime.winograd`'s, quicker in ONNX Runtime on a CPU. For
+            graphs that stay with us: others' engines know the plain ones best.
     """
 
     examples: Sequence[tuple[Tensor, ...]]
     free: Mapping[str, Mapping[int, Axis]]
     outputs: tuple[str, ...]
+    winograd: bool = False
 
 
 class GraphError(RuntimeError):
@@ -65,6 +69,8 @@ def graph_of(net: nn.Module, card: Card, trace: Trace) -> tuple[bytes, float]:
     """The content that `export_net` writes, and the difference that it returns."""
     still = copy.deepcopy(net).cpu().float().eval()
     proto = translate(still, trace.examples[0], trace.free, trace.outputs)
+    if trace.winograd:
+        proto = with_winograd(proto)
     for key, text in ((KEY, card.to_json()), ("sha256", BLANK)):
         proto.metadata_props.add(key=key, value=text)
     content = seal(proto.SerializeToString(deterministic=True))
