@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from boxwright.errors import InputError
-from boxwright.perceptual import FeatureDistance, PerceptualLoss, PerceptualTargets
+from boxwright.perceptual import FeatureDistance, PerceptualLoss, PerceptualTargets, RelativeDistance
 from boxwright.perceptual.loss import gram
 from boxwright.weights.trunk import Trunk, build_trunk
 
@@ -216,6 +216,19 @@ def test_the_distance_against_numpy() -> None:
         one, two = (x[tap] / np.linalg.norm(x[tap], axis=0) for x in maps)
         each.append(((one - two) ** 2).sum(0).mean())
     assert distance(a, b).item() == pytest.approx(np.mean(each), rel=1e-4)
+
+
+def test_a_relative_distance_is_one_for_the_pairs_it_was_made_of() -> None:
+    distance = FeatureDistance(trunk())
+    a, b = pictures(11, 3, 8, 10), pictures(11, 3, 8, 10, seed=1)
+    relative = RelativeDistance(distance, a, b)
+    assert relative(a, b).item() == pytest.approx(1, rel=1e-5)
+    assert relative(a, a).item() == 0
+    other = pictures(11, 3, 8, 10, seed=2)
+    wanted = distance(a, other).mean() / distance(a, b).mean()
+    assert relative(a, other).item() == pytest.approx(wanted.item(), rel=1e-5)
+    # Of pairs that do not differ the unit is the least, and nothing is infinite.
+    assert torch.isfinite(RelativeDistance(distance, a, a)(a, b))
 
 
 def test_dead_features_have_no_distance_and_a_finite_gradient() -> None:

@@ -17,7 +17,7 @@ from boxwright.perceptual.vae import Vae, VaeSettings
 from boxwright.perceptual.vae_coder import open_coder, read_vae
 from boxwright.perceptual.vae_latents import draw_latents, psnr
 from boxwright.perceptual.vae_losses import log_weights
-from boxwright.perceptual.vae_task import VAE_TRAINING, FeatureUnits, VaeTask
+from boxwright.perceptual.vae_task import VAE_TRAINING, VaeTask
 from boxwright.training.step import DivergenceError
 from boxwright.training.stop import Interrupted
 from boxwright.training.task_loop import train_task
@@ -150,29 +150,21 @@ def test_a_continuation_of_other_pictures_is_refused(paths: tuple[Path, ...], tr
 
 
 def test_features_are_in_units_of_their_variety(paths: tuple[Path, ...]) -> None:
-    pictures = torch.from_numpy(Squares(paths, 32).middles())
-    units, seen = FeatureUnits(trunk(), pictures), trunk()
-    with torch.no_grad():
-        maps = seen(pictures)
-        # As far as the mean of all, tap by tap, whatever the scale of a tap.
-        apart = [
-            ((one - one.mean(0)).square().mean() / one.var(0, correction=0).mean()).item() for one in maps
-        ]
-        swapped = units(pictures.roll(1, 0), pictures).item()
-        expected = sum(
-            ((one.roll(1, 0) - one).square().mean() / one.var(0, correction=0).mean()).item() for one in maps
-        )
-    assert apart == pytest.approx([1.0, 1.0], rel=1e-4)
-    assert swapped == pytest.approx(expected / 2, rel=1e-4)
-    assert units(pictures, pictures).item() == 0
-    decoded = pictures.clone().requires_grad_()
-    units(decoded, pictures.flip(0)).backward()
-    assert decoded.grad is not None
-    assert decoded.grad.abs().sum() > 0
-    # One picture over and over has no variety; the distance stays finite.
-    assert math.isfinite(
-        FeatureUnits(trunk(), pictures[:1].repeat(3, 1, 1, 1))(pictures, pictures.flip(0)).item()
+    """1 is how far the mean of the pictures is from them."""
+    one = task(paths, replace(SETTINGS, pixels=0.0, features=1.0))
+    pictures = torch.from_numpy(Squares(one.learned.paths, 32).middles())
+    decoded = pictures.mean(0, keepdim=True).repeat(len(pictures), 1, 1, 1).requires_grad_()
+    distance = one.objective.distances["features"](decoded, pictures)
+    assert distance.item() == pytest.approx(1, rel=1e-4)
+    apart = (
+        FeatureDistance(trunk())(pictures, pictures.flip(0)).mean()
+        / FeatureDistance(trunk())(decoded, pictures).mean()
     )
+    assert one.objective.distances["features"](pictures, pictures.flip(0)).item() == pytest.approx(
+        apart.item(), rel=1e-4
+    )
+    torch.autograd.backward(distance)
+    assert decoded.grad is not None and decoded.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize("weights", [(0.0, 1.0), (0.5, 0.5)])

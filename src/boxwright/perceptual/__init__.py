@@ -13,9 +13,10 @@ if TYPE_CHECKING:
         PerceptualLoss,
         PerceptualTargets,
         PerceptualTerms,
+        RelativeDistance,
     )
 
-__all__ = ["FeatureDistance", "PerceptualLoss", "PerceptualTargets", "PerceptualTerms"]
+__all__ = ["FeatureDistance", "PerceptualLoss", "PerceptualTargets", "PerceptualTerms", "RelativeDistance"]
 
 
 def __getattr__(name: str) -> Any:

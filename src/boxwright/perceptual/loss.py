@@ -17,6 +17,11 @@ from boxwright.errors import InputError
 from boxwright.perceptual.frozen import FrozenTrunk, check_weights
 from boxwright.weights.trunk import Trunk
 
+_CHUNK = 8
+"""Pictures that are compared at a time where none of their gradients are kept."""
+_LEAST = 1e-6
+"""The least unit: pictures may be all alike."""
+
 
 @dataclass(frozen=True)
 class PerceptualTargets:
@@ -166,6 +171,46 @@ class FeatureDistance(nn.Module):
         one, two = self.features(a), self.features(b)
         each = [(_unit(one[tap]) - _unit(two[tap])).square().sum(1).mean((1, 2)) for tap in one]
         return torch.stack(each).mean(0)
+
+
+class RelativeDistance(nn.Module):
+    """`FeatureDistance` as a loss: the mean over a batch, in units of what it is between given pictures.
+
+    So it is about 1 where pictures are as far apart as those, by whatever network and taps.
+
+    Args:
+        distance: of a pair.
+        a, b: pairs that are 1 apart in the mean; RGB in [0, 1].
+
+    >>> from boxwright.weights.trunk import build_trunk
+    >>> pictures = torch.rand(2, 3, 16, 16)
+    >>> distance = RelativeDistance(FeatureDistance(build_trunk("vgg16", ["conv1"])), pictures, pictures.flip(3))
+    >>> f"{distance(pictures, pictures.flip(3)):.4f}"
+    '1.0000'
+    """
+
+    def __init__(
+        self,
+        distance: FeatureDistance,
+        a: Float[Tensor, "batch 3 height width"],
+        b: Float[Tensor, "batch 3 height width"],
+    ) -> None:
+        super().__init__()
+        self.distance = distance
+        with torch.no_grad():
+            parts = [distance(*pair) for pair in zip(a.split(_CHUNK), b.split(_CHUNK), strict=True)]
+        self.unit = max(float(torch.cat(parts).mean()), _LEAST)
+
+    def forward(
+        self, a: Float[Tensor, "batch 3 height width"], b: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, ""]:
+        """The distance of pairs; gradients go to both.
+
+        Args:
+            a, b: RGB in [0, 1].
+        """
+        apart: Tensor = self.distance(a, b)
+        return apart.mean() / self.unit
 
 
 def gram(features: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel channel"]:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from boxwright.card import Card
-from boxwright.perceptual.loss import PerceptualLoss
+from boxwright.perceptual.loss import FeatureDistance, RelativeDistance
 from boxwright.perceptual.upscale import Upscaler, bicubic
 from boxwright.perceptual.upscale_data import RGB8, Pairs, as_bytes, as_floats, enlarge
 from boxwright.perceptual.upscale_measure import BICUBIC, Enlarge, comparison, psnr
@@ -40,7 +40,6 @@ UPSCALE_TRAINING = DescentSettings(
 _FOR_UNITS = 32
 """Patches by which the terms' units are taken."""
 
-_CHUNK = 8
 _MEASURED = 96
 """Side of the small pictures' middles that are measured between epochs."""
 
@@ -51,7 +50,7 @@ class UpscaleTask(Task):
     """Enlarge pictures of a folder as they were before they were made small.
 
     Each term of the loss is divided by what bicubic interpolation has of it on patches of the training pictures: a
-    loss of 1 is as good as that, whatever the term's own scale; and so is each tap of the deep features.
+    loss of 1 is as good as that, whatever the term's own scale.
 
     Args:
         settings: network, patches and loss.
@@ -144,7 +143,7 @@ class UpscaleLosses:
     """The terms of the loss, each divided by what bicubic interpolation has of it.
 
     Pixels by their mean absolute difference (Lim et al. 2017, section 3.3: it gives better signal to noise than the
-    squared one); deep features by the mean squared one at each tap (Johnson et al. 2016, section 3.2).
+    squared one); deep features by the distance of Zhang et al. 2018.
 
     Args:
         settings: the terms' weights.
@@ -162,9 +161,9 @@ class UpscaleLosses:
         small, large = patches
         blurred = bicubic(small, settings.factor).clamp(0, 1)
         self._pixel_unit = max(float((blurred - large).abs().mean()), 1e-6)
-        self._features: PerceptualLoss | None = None
+        self._features: RelativeDistance | None = None
         if trunk is not None:
-            self._features = PerceptualLoss(trunk, _weights(trunk, blurred, large))
+            self._features = RelativeDistance(FeatureDistance(trunk), blurred, large)
 
     def __call__(
         self, found: Float[Tensor, "batch 3 tall wide"], large: Float[Tensor, "batch 3 tall wide"]
@@ -179,28 +178,10 @@ class UpscaleLosses:
         if self._features is not None:
             with torch.inference_mode(False):  # else gradients could not go through what is moved here
                 self._features.to(large.device)
-            terms["features"] = self._features(found, self._features.targets(content=large)).content
+            terms["features"] = self._features(found, large)
         weights = {"pixels": self.settings.pixels, "features": self.settings.features}
         return terms | {"loss": torch.stack([weights[name] * term for name, term in terms.items()]).sum()}
 
 
 def _as_image(found: Float[Tensor, "1 3 height width"]) -> RGB8:
     return as_bytes(found[0].permute(1, 2, 0).cpu().numpy())
-
-
-@torch.no_grad()
-def _weights(
-    trunk: Trunk,
-    blurred: Float32[Tensor, "batch 3 tall wide"],
-    large: Float32[Tensor, "batch 3 tall wide"],
-) -> dict[str, float]:
-    """Of each tap, such that interpolated pictures have a loss of 1, to which all taps add as much."""
-    weights = {}
-    for tap in trunk.taps:
-        loss = PerceptualLoss(trunk, {tap: 1.0})
-        parts = [
-            loss(one, loss.targets(content=two)).content
-            for one, two in zip(blurred.split(_CHUNK), large.split(_CHUNK), strict=True)
-        ]
-        weights[tap] = 1 / (len(trunk.taps) * max(float(torch.stack(parts).mean()), 1e-12))
-    return weights

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 from torch import Tensor, nn
 
 from boxwright.card import Card
-from boxwright.perceptual.frozen import FrozenTrunk
-from boxwright.perceptual.loss import FeatureDistance, PerceptualLoss
+from boxwright.perceptual.loss import FeatureDistance, RelativeDistance
 from boxwright.perceptual.sheets import as_images, sheet, spaced
 from boxwright.perceptual.squares import Squares
 from boxwright.perceptual.vae import Vae, VaeSettings
@@ -44,32 +43,6 @@ _FOR_UNITS = 64
 _SHOWN = 12
 _LEAST = 1e-6
 """Pictures that are all one have no variety to measure by."""
-
-
-class FeatureUnits:
-    """The distance of deep features, in units of what they vary by.
-
-    At each tap the mean squared difference (Hou et al. 2017, equation 1) divided by the variance of the pictures'
-    features, and the mean over taps: 1 is as far as the mean of all, and no tap outweighs another by its scale.
-
-    Args:
-        trunk: whose taps; it is frozen.
-        pictures: two or more, that set the units.
-    """
-
-    def __init__(self, trunk: Trunk, pictures: Float32[Tensor, "batch 3 height width"]) -> None:
-        seen = FrozenTrunk(trunk)
-        with torch.no_grad():
-            maps = seen(pictures)
-        units = {tap: float(features.float().var(0, correction=0).mean()) for tap, features in maps.items()}
-        self.loss = PerceptualLoss(
-            trunk, {tap: 1 / (len(units) * max(unit, _LEAST)) for tap, unit in units.items()}
-        )
-
-    def __call__(self, decoded: Tensor, pictures: Tensor) -> Tensor:
-        """A mean over the batch; gradients go to `decoded`."""
-        self.loss.to(decoded.device)
-        return self.loss(decoded, self.loss.targets(content=pictures)).content
 
 
 class VaeTask(Task):
@@ -109,8 +82,8 @@ class VaeTask(Task):
         self._facts["features"] = str(self.card.notes.get("features", ""))
         some = Squares(learned[:: max(1, len(learned) // _FOR_UNITS)], settings.size)
         variety = torch.from_numpy(some.middles())
-        features = FeatureUnits(trunk, variety) if trunk is not None and settings.features else None
-        self.objective = VaeObjective(settings, features)
+        self._features = None if trunk is None else _features(trunk, variety)
+        self.objective = VaeObjective(settings, self._seen)
         _begin(net, variety)
 
     @property
@@ -177,10 +150,25 @@ class VaeTask(Task):
         """The files, by name and size, and whose features are compared."""
         return self._facts
 
+    def _seen(self, decoded: Tensor, pictures: Tensor) -> Tensor:
+        """The distance of deep features."""
+        if self._features is None:
+            raise ValueError("features have a weight, but there is no network to see them by")
+        with torch.inference_mode(False):  # else gradients could not go through what is moved here
+            self._features.to(pictures.device)
+        distance: Tensor = self._features(decoded, pictures)
+        return distance
+
     def _chunks(self, net: Vae, noise: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         device = net.batches.device
         for pictures, drawn in zip(self.held.split(_CHUNK), noise.split(_CHUNK), strict=True):
             yield pictures.to(device), drawn.to(device)
+
+
+def _features(trunk: Trunk, pictures: Tensor) -> RelativeDistance:
+    """1 is as far as the mean of all pictures is from each."""
+    mean = pictures.mean(0, keepdim=True).expand_as(pictures)
+    return RelativeDistance(FeatureDistance(trunk), pictures, mean)
 
 
 def _begin(net: Vae, pictures: Tensor) -> None:
