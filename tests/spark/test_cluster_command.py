@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -62,12 +63,52 @@ def test_images_and_then_their_table(
     assert "12 images in 2 clusters" in said.err
     assert json.loads((again / "summary.json").read_text())["settings"]["method"] == "bisecting"
 
+    # Into a store, of which an address of files is one, go tables alone, and nothing is written past Spark.
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    store = f"file://{tmp_path}/store"
+    code = run(monkeypatch, str(out / "features"), "-k", "2", "-o", store, "--spark", "local[2]", "--json")
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    assert not list(work.iterdir())
+    left = tmp_path / "store"
+    assert {path.name for path in left.iterdir() if path.suffix != ".crc"} == {
+        "assignments",
+        "centres",
+        "summary.json",
+    }
+    summary = json.loads(said.out)
+    assert json.loads((left / "summary.json").read_text()) == summary
+    centres = pd.read_parquet(left / "centres")
+    assert centres.images.tolist() == summary["counts"]
+    points = pd.read_parquet(left / "assignments").merge(pd.read_parquet(out / "features"), on="path")
+    rows = np.stack(list(points.feature)).astype(np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    for cluster, centre in zip(centres.cluster, centres.centre, strict=True):
+        np.testing.assert_allclose(rows[points.cluster == cluster].mean(0), centre, atol=1e-6)
+
+    # A table alone does not say what its features are.
+    (tmp_path / "alone").mkdir()
+    shutil.copytree(out / "features", tmp_path / "alone" / "features")
+    (tmp_path / "alone" / "settings.json").write_text("{}")
+    code = run(
+        monkeypatch, str(tmp_path / "alone" / "features"), "-k", "2", "-o", str(work), "--spark", "local[2]"
+    )
+    said = capsys.readouterr()
+    assert code == 2
+    assert "has no settings.json beside it that says what its features are" in said.err
+
 
 def test_what_spark_cannot_do_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for more, line in (
-        (["--engine", "torch"], "takes neither --engine torch nor --split"),
+        (["--engine", "torch", "--split", "val"], "--spark does not take --engine, --split"),
+        (["--labels", "none", "--root", "."], "--spark does not take --labels, --root"),
+        (["--smallest", "5", "--jobs", "2", "--threads", "1"], "does not take --smallest, --jobs, --threads"),
+        (["--pca", "nan"], "--pca nan; give a count"),
+        (["--duplicates", "inf"], "--duplicates inf; give a distance"),
         (["--method", "hdbscan"], "Spark has no method 'hdbscan'"),
         (["--spark", "nonsense"], "no Spark master is called 'nonsense'"),
     ):

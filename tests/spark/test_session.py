@@ -14,11 +14,6 @@ from boxwright.errors import InputError
 from boxwright.spark import session
 
 
-@pytest.mark.parametrize("master", ["local", "local[2]", "local[*]", "local[2,4]", "local-cluster[2,1,1024]"])
-def test_local_masters_need_only_java(java: str, master: str) -> None:
-    session._check(master)
-
-
 @pytest.mark.parametrize(
     "master", ["", "nonsense", "local[x]", "spark://", "spark://host", "http://host:7077"]
 )
@@ -35,14 +30,17 @@ def test_a_master_that_does_not_answer_is_told(java: str) -> None:
             session._check(f"spark://127.0.0.1:{taken.getsockname()[1]}")
 
 
-def test_no_java_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("master", ["local", "local[2]", "local[*]", "local[2,4]", "local-cluster[2,1,1024]"])
+def test_what_is_a_master_s_name_needs_java_alone(
+    master: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(InputError, match="Spark needs Java"):
-        session._check("local[2]")
+        session._check(master)
     monkeypatch.delenv("JAVA_HOME")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="Spark needs Java"):
-        session._check("local[2]")
+        session._check(master)
 
 
 def test_no_pyspark_is_told_with_the_extra(tmp_path: Path) -> None:

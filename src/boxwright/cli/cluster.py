@@ -45,7 +45,9 @@ def command(
     ] = True,
     seed: Annotated[int, typer.Option(min=0, help="Of every random start.")] = 0,
     most: Annotated[int, typer.Option(min=2, help="The largest k that auto tries.")] = 20,
-    smallest: Annotated[int, typer.Option(min=2, help="Images in a cluster of HDBSCAN's.")] = 5,
+    smallest: Annotated[
+        int | None, typer.Option(min=2, help="Images in a cluster of HDBSCAN's; 5 by default.")
+    ] = None,
     duplicates: Annotated[
         str,
         typer.Option(
@@ -97,14 +99,21 @@ def command(
     from boxwright.cli.console import say
     from boxwright.cluster.local import ClusterSettings
     from boxwright.cluster.table import read_table
-    from boxwright.errors import InputError
 
     below = _threshold(duplicates)
     if spark is not None:
-        if engine != "onnx" or split is not None:
-            raise InputError("--spark takes neither --engine torch nor --split", hint="leave them out")
         from boxwright.cli import on_spark
         from boxwright.spark.cluster import SparkClusterSettings
+
+        on_spark.refuse_options(
+            engine=engine != "onnx",
+            split=split is not None,
+            labels=labels != "auto",
+            root=root is not None,
+            smallest=smallest is not None,
+            jobs=jobs is not None,
+            threads=threads is not None,
+        )
 
         on = SparkClusterSettings(_count(k), method, _components(pca), whiten, normalise, seed, most)
         graph = None
@@ -127,7 +136,7 @@ def command(
         normalise=normalise,
         seed=seed,
         most=most,
-        smallest=smallest,
+        **({} if smallest is None else {"smallest": smallest}),
     )
     skipped = 0
     table = source
@@ -226,23 +235,28 @@ def _count(text: str) -> int | None:
 
 
 def _components(text: str) -> float | None:
-    from boxwright.errors import InputError
 
     if text == "none":
         return None
-    try:
-        return float(text)
-    except ValueError:
-        hint = "give a count, a part of the variance such as .95, or none"
-        raise InputError(f"--pca {text}", hint=hint) from None
+    return _finite(text, "--pca", "give a count, a part of the variance such as .95, or none")
 
 
 def _threshold(text: str) -> float | None:
-    from boxwright.errors import InputError
 
     if text == "auto":
         return None
+    return _finite(text, "--duplicates", "give a distance such as .01, or auto")
+
+
+def _finite(text: str, option: str, hint: str) -> float:
+    from math import isfinite
+
+    from boxwright.errors import InputError
+
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise InputError(f"--duplicates {text}", hint="give a distance such as .01, or auto") from None
+        number = float("nan")
+    if not isfinite(number):
+        raise InputError(f"{option} {text}", hint=hint)
+    return number

@@ -53,9 +53,30 @@ def address(path: Path) -> str:
     return re.sub("^file://", "file:/", text)
 
 
+def is_address(path: Path) -> bool:
+    """Whether it lies in a store, and not in this machine's folders.
+
+    >>> is_address(Path("hdfs:///clusters")), is_address(Path("clusters"))
+    (True, False)
+    """
+    return ":/" in address(path)
+
+
 def is_table(source: Path) -> bool:
     """Whether it is the folder of features that a job on Spark has made."""
     return source.name == "features" and (source.parent / "settings.json").is_file()
+
+
+def refuse_options(**given: bool) -> None:
+    """What `cluster` does on one machine only.
+
+    Raises:
+        InputError: something of that is asked for.
+    """
+    from boxwright.errors import InputError
+
+    if asked := [f"--{name.replace('_', '-')}" for name, there in given.items() if there]:
+        raise InputError(f"--spark does not take {', '.join(asked)}", hint="leave it out")
 
 
 def refuse(*, as_json: bool, csv: Path | None, coco: Path | None, sources: list[str]) -> None:
@@ -106,7 +127,9 @@ def cluster(
             unreadable = _tell(done)
             features = table.settings
             rows, root = table.rows(), features.pop("images")
-        found = cluster_on_spark(spark, rows, root, features, target, settings, below=below)
+        # Into a store go tables alone: what is made of pictures is made beside them.
+        here = not is_address(out)
+        found = cluster_on_spark(spark, rows, root, features, target, settings, below=below, gather=here)
     return found.summary, found.gathered, unreadable
 
 
@@ -151,5 +174,4 @@ def _tell(done: Done) -> int:
 
 def _target(path: Path) -> str:
     """Absolute, since Spark's working folder need not be ours."""
-    text = address(path)
-    return text if ":/" in text else str(path.absolute())
+    return address(path) if is_address(path) else str(path.absolute())

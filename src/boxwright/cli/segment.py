@@ -83,6 +83,7 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a network that tells the class of every pixel: OUT/best.safetensors is best on what validates.
 
@@ -103,19 +104,16 @@ def train(
     import torch
 
     from boxwright.cli.console import say
-    from boxwright.cli.train import resuming_command
+    from boxwright.cli.teach import given, teach
     from boxwright.segment.model import describe
     from boxwright.segment.networks import begin, settled, tiling
     from boxwright.segment.settings import LossSettings, NetSettings, VarySettings
     from boxwright.segment.task import DESCENT, SegmentTask
     from boxwright.training.settings import changed, sorted_changes
-    from boxwright.training.stop import Interrupted
-    from boxwright.training.task_loop import train_task
 
     changes = sorted_changes(change or [], ["train", "net", "vary", "loss"])
-    steps = {"epochs": epochs, "minutes": minutes, "batch": batch, "lr": lr, "seed": seed}
-    named = {key: str(value) for key, value in steps.items() if value is not None}
-    descent = changed(DESCENT, changes["train"] | named, name="train")
+    steps = given(epochs=epochs, minutes=minutes, batch=batch, lr=lr, seed=seed)
+    descent = changed(DESCENT, changes["train"] | steps, name="train")
     shape = changed(NetSettings(), changes["net"], name="net")
     vary = changed(VarySettings(), changes["vary"], name="vary")
     loss = changed(LossSettings(), changes["loss"], name="loss")
@@ -130,13 +128,7 @@ def train(
     }
     card = describe(model, learned.classes, settled(net, shape), tiling(net, shape), notes)
     task = SegmentTask(net, card, tiling(net, shape), learned, judged, vary, loss)
-    try:
-        result = train_task(task, descent, out, resume=resume, overwrite=overwrite, device=device)
-    except Interrupted as stopped:
-        say(f"{stopped}; go on with:\n  {resuming_command()}")
-        raise typer.Exit(3) from None
-    figures = {key: value for key, value in result.card.notes.items() if isinstance(value, float)}
-    typer.echo(f"best: {result.best}  " + "  ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+    teach(task, descent, out, resume=resume, overwrite=overwrite, device=device, as_json=as_json)
 
 
 def _parts(

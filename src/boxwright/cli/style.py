@@ -166,6 +166,7 @@ def train(
         int | None, typer.Option(help="Of the optimiser, instead of --epochs.", min=1)
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the pictures; 2 by default.", min=1)] = None,
+    minutes: Annotated[float | None, typer.Option(help="End after so many, if not before.", min=0)] = None,
     batch: Annotated[int | None, typer.Option(help="Pictures in a step.", min=1)] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate after warm-up.")] = None,
     style_weight: StyleWeight = None,
@@ -196,20 +197,15 @@ def train(
 
     `boxwright style train painting.jpg photos --out runs/bold --style-weight 100 --set style.width=32`
     """
-    import json
-
-    from boxwright.cli.console import say
-    from boxwright.cli.train import resuming_command
+    from boxwright.cli.teach import given, teach
     from boxwright.images import read_image
     from boxwright.perceptual.squares import find_pictures, hold_back
     from boxwright.perceptual.style_settings import NET_WEIGHTS, STYLE_TRAINING, StyleNetSettings
     from boxwright.training.settings import changed, sorted_changes
-    from boxwright.training.stop import Interrupted
 
     changes = sorted_changes(change or [], ["train", "style"])
-    steps = {"iterations": iterations, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
-    named = {key: str(value) for key, value in steps.items() if value is not None}
-    descent = changed(STYLE_TRAINING, changes["train"] | named, name="train")
+    steps = given(iterations=iterations, epochs=epochs, minutes=minutes, batch=batch, lr=lr, seed=seed)
+    descent = changed(STYLE_TRAINING, changes["train"] | steps, name="train")
     shape = changed(StyleNetSettings(), changes["style"], name="style")
     wanted = read_image(style)
     learned, held = hold_back(find_pictures(images), shape.held, descent.seed)
@@ -219,22 +215,11 @@ def train(
     import torch
 
     from boxwright.perceptual.style_train import StyleTask
-    from boxwright.training.task_loop import train_task
 
     torch.manual_seed(descent.seed)
     notes = {"style": style.name, "data": str(images), "judge": origin.said}
     task = StyleTask(wanted, learned, held, trunk, shape, by, notes)
-    try:
-        result = train_task(task, descent, out, resume=resume, overwrite=overwrite, device=device)
-    except Interrupted as stopped:
-        say(f"{stopped}; go on with:\n  {resuming_command()}")
-        raise typer.Exit(3) from None
-    figures = {name: value for name, value in result.card.notes.items() if not isinstance(value, str)}
-    if as_json:
-        told = {"best": str(result.best), "iterations": result.iterations, "seconds": result.seconds}
-        typer.echo(json.dumps(told | {"figures": figures}))
-    say(f"best: {result.best}  {'  '.join(f'{name} {value:.4g}' for name, value in figures.items())}")
-    say(f"see {out / 'preview.png'}")
+    teach(task, descent, out, resume=resume, overwrite=overwrite, device=device, as_json=as_json)
 
 
 @app.command("apply")
@@ -301,20 +286,17 @@ def _loss_weights(
     from dataclasses import replace
 
     from boxwright.backbones.classifiers import find_classifier
+    from boxwright.cli.teach import listed
     from boxwright.perceptual.style_settings import StyleWeights, usual_taps
 
     seen, painted = usual_taps(find_classifier(backbone).taps)
     numbers = {"content": content, "style": style, "variation": smooth}
     return replace(
         usual or StyleWeights(),
-        content_taps=_listed(content_taps) if content_taps else seen,
-        style_taps=_listed(style_taps) if style_taps else painted,
+        content_taps=listed(content_taps) if content_taps else seen,
+        style_taps=listed(style_taps) if style_taps else painted,
         **{name: value for name, value in numbers.items() if value is not None},
     )
-
-
-def _listed(names: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in names.split(","))
 
 
 def _judge(backbone: str, by: StyleWeights, weights: str) -> tuple[Trunk, Origin]:

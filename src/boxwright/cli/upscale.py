@@ -83,33 +83,30 @@ def train(
 
     `boxwright upscale train photos --out runs/x4 --factor 4 --blocks 16 --channels 64`
     """
-    import json
-
     from boxwright.cli.console import say
-    from boxwright.cli.train import resuming_command
+    from boxwright.cli.teach import given, listed, teach
     from boxwright.errors import InputError, near
     from boxwright.perceptual.squares import find_pictures, hold_back
     from boxwright.perceptual.upscale_data import Pairs
     from boxwright.perceptual.upscale_settings import UpscaleSettings
     from boxwright.training.settings import changed, sorted_changes
-    from boxwright.training.stop import Interrupted
 
     if loss not in _WEIGHED:
         raise InputError(f"no loss {loss!r}", hint=near(loss, _WEIGHED))
     pixels, features = _WEIGHED[loss]
-    given = UpscaleSettings(
+    asked = UpscaleSettings(
         factor,
         reduce=reduce,
         pixels=pixels,
         features=features,
         backbone=backbone,
-        taps=tuple(tap.strip() for tap in taps.split(",")),
+        taps=listed(taps),
         seed=seed,
     )
     changes = sorted_changes(change or [], ["train", "upscale"])
-    shape = _given(blocks=blocks, channels=channels)
-    settings = changed(given, changes["upscale"] | shape, name="upscale")
-    steps = _given(epochs=epochs, minutes=minutes, batch=batch, lr=lr, seed=seed)
+    shape = given(blocks=blocks, channels=channels)
+    settings = changed(asked, changes["upscale"] | shape, name="upscale")
+    steps = given(epochs=epochs, minutes=minutes, batch=batch, lr=lr, seed=seed)
     found = find_pictures(images)
     if val is None:
         learned, held = hold_back(found, settings.held, settings.seed)
@@ -122,7 +119,6 @@ def train(
     import torch
 
     from boxwright.perceptual.upscale_task import UPSCALE_TRAINING, UpscaleTask
-    from boxwright.training.task_loop import train_task
     from boxwright.weights.trunk import pretrained_trunk
 
     descent = changed(UPSCALE_TRAINING, changes["train"] | steps, name="train")
@@ -136,17 +132,7 @@ def train(
         notes["backbone"] = origin.said
     pairs, kept = (Pairs(some, settings.factor, settings.reduce) for some in (learned, held))
     task = UpscaleTask(settings, pairs, kept, trunk, net, notes)
-    try:
-        result = train_task(task, descent, out, resume=resume, overwrite=overwrite, device=device)
-    except Interrupted as stopped:
-        say(f"{stopped}; go on with:\n  {resuming_command()}")
-        raise typer.Exit(3) from None
-    figures = {name: value for name, value in result.card.notes.items() if not isinstance(value, str)}
-    if as_json:
-        told = {"best": str(result.best), "iterations": result.iterations, "seconds": result.seconds}
-        typer.echo(json.dumps(told | {"figures": figures}))
-    say(f"best: {result.best}  {'  '.join(f'{name} {value:.4g}' for name, value in figures.items())}")
-    say(f"see {out / 'preview.png'}")
+    teach(task, descent, out, resume=resume, overwrite=overwrite, device=device, as_json=as_json)
 
 
 @app.command("apply")
@@ -303,11 +289,6 @@ def evaluate(
     typer.echo(measure.table(scores))
 
 
-def _given(**options: float | None) -> dict[str, str]:
-    """Options that were given, as `--set` would have them."""
-    return {name: str(value) for name, value in options.items() if value is not None}
-
-
 def _of_size(paths: tuple[Path, ...], least: int, folder: Path) -> tuple[Path, ...]:
     """Those of at least so many pixels a side; says how many are not.
 
@@ -353,11 +334,12 @@ def _distance(backbone: str, taps: str | None, weights: str) -> tuple[Distance, 
     """The distance by a backbone's taps, and what it is called."""
     from boxwright.backbones.classifiers import find_classifier
     from boxwright.cli.console import say
+    from boxwright.cli.teach import listed
     from boxwright.perceptual.upscale_measure import feature_distance
     from boxwright.weights.trunk import pretrained_trunk
 
-    chosen = tuple(taps.split(",")) if taps else find_classifier(backbone).taps
-    trunk, origin = pretrained_trunk(backbone, [tap.strip() for tap in chosen], weights, say=say)
+    chosen = listed(taps) if taps else find_classifier(backbone).taps
+    trunk, origin = pretrained_trunk(backbone, chosen, weights, say=say)
     return feature_distance(trunk), f"{origin.said}, taps {', '.join(trunk.taps)}"
 
 

@@ -22,7 +22,7 @@ app = typer.Typer(
 Model = Annotated[
     Path,
     typer.Argument(
-        metavar="MODEL", help="A run's best.safetensors, or the folder that `boxwright vae export` wrote."
+        metavar="MODEL", help="A run's best.safetensors, or the folder that `boxwright export` wrote."
     ),
 ]
 Sheet = Annotated[Path, typer.Option("--out", "-o", metavar="PICTURE", help="The sheet: .png, .jpg, .webp.")]
@@ -92,43 +92,38 @@ def train(
 
     `boxwright vae train flowers --out runs/flowers --set vae.free_bits=0.05 --set train.ema=0.995`
     """
-    import json
-
     from boxwright.cli.console import say
-    from boxwright.cli.train import resuming_command
+    from boxwright.cli.teach import given, listed, teach
     from boxwright.errors import InputError, near
     from boxwright.perceptual.squares import find_pictures, hold_back
     from boxwright.perceptual.vae import VaeSettings
     from boxwright.training.settings import changed, sorted_changes
-    from boxwright.training.stop import Interrupted
 
     weighed = {"pixels": (1.0, 0.0), "features": (0.0, 1.0), "both": (0.5, 0.5)}
     if reconstruction not in weighed:
         raise InputError(f"no reconstruction by {reconstruction!r}", hint=near(reconstruction, weighed))
     by_pixels, by_features = weighed[reconstruction]
-    given = VaeSettings(
+    asked = VaeSettings(
         size=size,
         latent=latent,
         beta=beta,
         pixels=by_pixels,
         features=by_features,
         backbone=backbone,
-        taps=_taps(taps),
+        taps=listed(taps),
         seed=seed,
     )
     changes = sorted_changes(change or [], ["train", "vae"])
-    settings = changed(given, changes["vae"], name="vae")
-    steps = {"epochs": epochs, "minutes": minutes, "batch": batch, "lr": lr, "seed": seed}
-    named = {key: str(value) for key, value in steps.items() if value is not None}
+    settings = changed(asked, changes["vae"], name="vae")
+    steps = given(epochs=epochs, minutes=minutes, batch=batch, lr=lr, seed=seed)
 
     learned, held = hold_back(find_pictures(images), settings.held, settings.seed)
     say(f"{len(held)} of {len(learned) + len(held)} pictures are held out for validation (seed {seed})")
 
     from boxwright.perceptual.vae_task import VAE_TRAINING, VaeTask
-    from boxwright.training.task_loop import train_task
     from boxwright.weights.trunk import pretrained_trunk
 
-    descent = changed(VAE_TRAINING, changes["train"] | named, name="train")
+    descent = changed(VAE_TRAINING, changes["train"] | steps, name="train")
     notes, trunk = {"data": str(images)}, None
     if settings.features:
         trunk, origin = pretrained_trunk(settings.backbone, settings.taps, weights, say=say)
@@ -137,17 +132,7 @@ def train(
     if judge != "none":
         judges[judge] = _judge(judge, judge_taps, judge_weights)
     task = VaeTask(settings, learned, held, trunk, judges, notes)
-    try:
-        result = train_task(task, descent, out, resume=resume, overwrite=overwrite, device=device)
-    except Interrupted as stopped:
-        say(f"{stopped}; go on with:\n  {resuming_command()}")
-        raise typer.Exit(3) from None
-    figures = {name: value for name, value in result.card.notes.items() if not isinstance(value, str)}
-    if as_json:
-        told = {"best": str(result.best), "iterations": result.iterations, "seconds": result.seconds}
-        typer.echo(json.dumps(told | {"figures": figures}))
-    say(f"best: {result.best}  {'  '.join(f'{name} {value:.4g}' for name, value in figures.items())}")
-    say(f"see {out / 'preview.png'}")
+    teach(task, descent, out, resume=resume, overwrite=overwrite, device=device, as_json=as_json)
 
 
 @app.command("reconstruct")
@@ -279,30 +264,6 @@ def interpolate(
     say(f"{steps} steps from {first.name} to {last.name}; see {out}")
 
 
-@app.command("export")
-def export(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run's best.safetensors.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Gets the two graphs.")],
-    as_json: AsJson = False,
-) -> None:
-    """Write encoder and decoder as ONNX; the other commands take the folder in the place of MODEL, without torch.
-
-    **Example**
-
-    `boxwright vae export runs/flowers/best.safetensors -o flowers-onnx`
-    """
-    import json
-
-    from boxwright.cli.console import say
-    from boxwright.perceptual.vae_coder import DECODER, ENCODER, export_vae, read_vae
-
-    difference = export_vae(*read_vae(model), out)
-    if as_json:
-        files = [str(out / ENCODER), str(out / DECODER)]
-        typer.echo(json.dumps({"files": files, "difference": difference}))
-    say(f"{out / ENCODER}, {out / DECODER}: within {difference:.1g} of torch")
-
-
 def _files(images: list[Path]) -> list[Path]:
     """Images, and those of folders."""
     from boxwright.perceptual.squares import find_pictures
@@ -329,11 +290,8 @@ def _squares(coder: Coder, paths: list[Path]) -> np.ndarray:
 
 def _judge(name: str, taps: str, weights: str) -> FeatureDistance:
     from boxwright.cli.console import say
+    from boxwright.cli.teach import listed
     from boxwright.perceptual.loss import FeatureDistance
     from boxwright.weights.trunk import pretrained_trunk
 
-    return FeatureDistance(pretrained_trunk(name, _taps(taps), weights, say=say)[0])
-
-
-def _taps(text: str) -> tuple[str, ...]:
-    return tuple(tap.strip() for tap in text.split(",") if tap.strip())
+    return FeatureDistance(pretrained_trunk(name, listed(taps), weights, say=say)[0])

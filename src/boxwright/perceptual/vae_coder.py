@@ -156,7 +156,7 @@ def _graphs(folder: Path) -> Coder:
         raise InputError(
             f"no {ENCODER} and {DECODER} in this folder",
             path=folder,
-            hint="give a run's best.safetensors, or what boxwright vae export wrote",
+            hint="give a run's best.safetensors, or what boxwright export wrote",
         )
     encoder, decoder = Graph(folder / ENCODER, "vae"), Graph(folder / DECODER, "vae")
 

@@ -47,8 +47,9 @@ def cluster_on_spark(
     centres: Float32[np.ndarray, "cluster feature"] | None = None,
     *,
     below: float | None = None,
+    gather: bool = True,
 ) -> Described:
-    """Cluster a table of features; assignments go to OUT/assignments, as Parquet in parts.
+    """Cluster a table of features; OUT gets assignments/ and centres/, Parquet in parts, and summary.json.
 
     Args:
         spark: where.
@@ -58,8 +59,9 @@ def cluster_on_spark(
         out: the folder.
         settings: how.
         centres: where k-means begins, as features.
-        below: cosine distance of near-duplicates, which are looked for where features can be gathered; None is the
+        below: cosine distance of near-duplicates, which are looked for where features are gathered; None is the
             usual one.
+        gather: whether the driver may have all features, where they are few enough.
     """
     folder = Folder(spark, out)
     # Waves leave many small files, and k-means sends k means about from each partition: few of them, then.
@@ -69,13 +71,16 @@ def cluster_on_spark(
     ):
         folder.replace("assignments", lambda address: found.assignments.write.parquet(address))
         written = spark.read.parquet(folder.at("assignments"))
+        folder.replace("centres", lambda address: _centres(spark, found).write.parquet(address))
         images = int(found.counts.sum())
         columns = len(found.reduction.mean) if found.reduction.mean is not None else found.centres.shape[1]
         gathered = None
-        if 4 * images * columns <= GATHERED_BYTES:
+        if gather and 4 * images * columns <= GATHERED_BYTES:
             gathered = _gathered(rows, written, found, root, source, settings, below)
         summary = _summary(found, source, settings) if gathered is None else gathered.summary()
-    return Described(summary | {"silhouette": found.silhouette}, gathered)
+        summary |= {"silhouette": found.silhouette}
+        folder.write_text("summary.json", json.dumps(summary, indent=1) + "\n")
+    return Described(summary, gathered)
 
 
 def read_features(spark: SparkSession, address: str) -> tuple[DataFrame, str, dict[str, Any]]:
@@ -99,8 +104,24 @@ def read_features(spark: SparkSession, address: str) -> tuple[DataFrame, str, di
         described = read_described(Path(address))
         return rows, described.root, dict(described.settings)
     text = Folder(spark, address.rstrip("/").rpartition("/")[0]).read_text("settings.json")
-    said = {} if text is None else json.loads(text)
-    return rows, str(said.pop("images", "")), said
+    try:
+        said = json.loads(text or "")
+        root, known = str(said.pop("images")), {"backbone", "tap", "pool"} <= set(said)
+    except (ValueError, KeyError, AttributeError):
+        known = False
+    if not known:
+        raise InputError(
+            "has no settings.json beside it that says what its features are",
+            path=address,
+            hint="give the folder features/ where the job has left it",
+        )
+    return rows, root, said
+
+
+def _centres(spark: SparkSession, found: SparkClustering) -> DataFrame:
+    """Cluster, images in it, and its centre among the points that were clustered."""
+    rows = zip(range(len(found.centres)), found.counts.tolist(), found.centres.tolist(), strict=True)
+    return spark.createDataFrame(list(rows), "cluster long, images long, centre array<float>").coalesce(1)
 
 
 def _gathered(

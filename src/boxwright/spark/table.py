@@ -102,7 +102,7 @@ class Folder:
             stream.close()
 
     def write_text(self, name: str, text: str) -> None:
-        """Make a file that was not there, whole."""
+        """Make a file, whole, in the place of one of before."""
         temporary = f"{name}.{uuid.uuid4().hex[:8]}.part"
         files, path = self._system(temporary)
         stream = files.create(path, True)
@@ -110,6 +110,7 @@ class Folder:
             stream.write(bytearray(text.encode()))
         finally:
             stream.close()
+        self.delete(name)
         self.rename(temporary, name)
 
     def _system(self, name: str) -> tuple[Any, Any]:

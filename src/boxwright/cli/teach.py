@@ -1,0 +1,63 @@
+"""What commands share that train a network that is no detector: options as text, and how a run ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from boxwright.training.settings import DescentSettings
+    from boxwright.training.task import Task
+
+
+def listed(names: str) -> tuple[str, ...]:
+    """Names that were typed with commas between.
+
+    >>> listed("conv1, conv2")
+    ('conv1', 'conv2')
+    """
+    return tuple(name.strip() for name in names.split(",") if name.strip())
+
+
+def given(**options: float | None) -> dict[str, str]:
+    """Options that were given, as `--set` would have them.
+
+    >>> given(batch=8, lr=None)
+    {'batch': '8'}
+    """
+    return {name: str(value) for name, value in options.items() if value is not None}
+
+
+def teach(
+    task: Task,
+    settings: DescentSettings,
+    out: Path,
+    *,
+    resume: bool,
+    overwrite: bool,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Train, and say what came of it; interrupted, say how to go on and exit with 3."""
+    import json
+
+    import typer
+
+    from boxwright.cli.console import say
+    from boxwright.cli.train import resuming_command
+    from boxwright.training.stop import Interrupted
+    from boxwright.training.task_loop import train_task
+
+    try:
+        result = train_task(task, settings, out, resume=resume, overwrite=overwrite, device=device)
+    except Interrupted as stopped:
+        say(f"{stopped}; go on with:\n  {resuming_command()}")
+        raise typer.Exit(3) from None
+    figures = {name: value for name, value in result.card.notes.items() if not isinstance(value, str)}
+    if as_json:
+        told = {"best": str(result.best), "iterations": result.iterations, "seconds": result.seconds}
+        typer.echo(json.dumps(told | {"figures": figures}))
+    say(f"best: {result.best}  {'  '.join(f'{name} {value:.4g}' for name, value in figures.items())}")
+    preview = out / "preview.png"
+    if preview.is_file():
+        say(f"see {preview}")
