@@ -64,12 +64,12 @@ def main() -> None:
             "kl": float(kl_divergence(codes, log_variance).sum(1).mean()),
         }
         rows.append((name, decoded[name]))
-        if "pixels" in net.log_deviations:
+        if "pixels" in net.settings.terms:
             noise = torch.from_numpy(
                 np.random.default_rng(0).standard_normal((SAMPLES, *codes.shape), np.float32)
             )
             weights = [
-                log_weights(net, net.log_deviations["pixels"], some, drawn_of)
+                log_weights(net, net.log_deviation("pixels"), some, drawn_of)
                 for some, drawn_of in zip(given.split(CHUNK), noise.split(CHUNK, dim=1), strict=True)
             ]
             all_weights = torch.cat(weights, 1)

@@ -223,7 +223,7 @@ def test_the_objective_is_the_negative_bound_per_value() -> None:
     q = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
     sampled = (q.log_prob(latents) - torch.distributions.Normal(0.0, 1.0).log_prob(latents)).sum(1)
     bound = (
-        log_weights(net, net.log_deviations["pixels"], pictures, drawn[None])[0]
+        log_weights(net, net.log_deviation("pixels"), pictures, drawn[None])[0]
         + sampled
         - kl_divergence(mean, log_variance).sum(1)
     )
@@ -257,7 +257,7 @@ def test_beta_rises_to_its_weight() -> None:
 
 def test_a_learnt_deviation_is_the_root_mean_square_and_a_fixed_one_stays() -> None:
     _, net = small()
-    log_deviation = net.log_deviations["pixels"]
+    log_deviation = net.log_deviation("pixels")
     optimiser = torch.optim.Adam([log_deviation], lr=0.05)
     for _ in range(300):
         optimiser.zero_grad()
@@ -265,5 +265,5 @@ def test_a_learnt_deviation_is_the_root_mean_square_and_a_fixed_one_stays() -> N
         optimiser.step()
     assert log_deviation.exp().item() == pytest.approx(0.2, rel=0.01)
     _, fixed = small(deviation=0.1)
-    assert not fixed.log_deviations["pixels"].requires_grad
-    assert fixed.log_deviations["pixels"].exp().item() == pytest.approx(0.1)
+    assert not fixed.log_deviation("pixels").requires_grad
+    assert fixed.log_deviation("pixels").exp().item() == pytest.approx(0.1)

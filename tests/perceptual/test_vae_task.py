@@ -91,7 +91,7 @@ def test_figures_are_what_they_are_called(paths: tuple[Path, ...], trained: Path
         drawn = mean + torch.exp(0.5 * log_variance) * noise
         sampled = (q.log_prob(drawn) - p.log_prob(drawn)).sum(1)
         analytic = torch.distributions.kl_divergence(q, p).sum(1)
-        weights = log_weights(net, net.log_deviations["pixels"], judged.held, noise[None])[0]
+        weights = log_weights(net, net.log_deviation("pixels"), judged.held, noise[None])[0]
         distance = judged.judges["random vgg11"](decoded, judged.held).mean()
     assert figures["kl"] == pytest.approx(analytic.mean().item(), rel=1e-4)
     assert figures["elbo"] == pytest.approx((weights + sampled - analytic).mean().item(), rel=1e-4)
@@ -185,10 +185,32 @@ def test_it_learns_by_features(paths: tuple[Path, ...], tmp_path: Path, weights:
 def test_the_deviation_starts_at_the_pictures_own(paths: tuple[Path, ...]) -> None:
     learned, _ = hold_back(paths, SETTINGS.held, SETTINGS.seed)
     expected = Squares(learned, 32).middles().std(0)
-    found = task(paths).net.log_deviations["pixels"].exp().item()
+    found = task(paths).net.log_deviation("pixels").exp().item()
     assert found == pytest.approx(math.sqrt((expected**2).mean()), rel=1e-4)
-    fixed = task(paths, replace(SETTINGS, deviation=0.2)).net.log_deviations["pixels"].exp().item()
+    fixed = task(paths, replace(SETTINGS, deviation=0.2)).net.log_deviation("pixels").exp().item()
     assert fixed == pytest.approx(0.2)
+
+
+def test_a_deviation_that_is_given_is_no_weight(paths: tuple[Path, ...], tmp_path: Path) -> None:
+    """The loop lets all weights of a network learn."""
+    given = task(paths, replace(SETTINGS, deviation=0.2))
+    result = train_task(given, replace(QUICK, iterations=10), tmp_path / "run")
+    net, _ = read_vae(result.best)
+    assert net.log_deviation("pixels").exp().item() == pytest.approx(0.2)
+    assert "log_deviations.pixels" not in net.state_dict()
+
+
+def test_one_begins_where_another_ended(paths: tuple[Path, ...], trained: Path) -> None:
+    before, _ = read_vae(trained / "best.safetensors")
+    settings = replace(SETTINGS, features=0.5, pixels=0.5)
+    learned, held = hold_back(paths, SETTINGS.held, SETTINGS.seed)
+    begun = VaeTask(settings, learned, held, trunk(), start=before)
+    with torch.inference_mode():
+        assert begun.measure(begun.net.eval())["psnr"] == task(paths).measure(before)["psnr"]
+    assert begun.net.log_deviation("pixels") == before.log_deviation("pixels")
+    assert begun.net.log_deviation("features") == 0
+    with pytest.raises(InputError, match="a latent of 6, not 7"):
+        VaeTask(replace(SETTINGS, latent=7), learned, held, start=before)
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_files(paths: tuple[Path, ...], tmp_path: Path) -> None:

@@ -45,6 +45,10 @@ def train(
     beta: Annotated[
         float, typer.Option(help="Weight of the divergence from the prior: more makes draws better.", min=0)
     ] = 1.0,
+    start: Annotated[
+        Path | None,
+        typer.Option(metavar="MODEL", help="Begin with the weights of another of the same size."),
+    ] = None,
     backbone: Annotated[str, typer.Option(help="Whose features; `boxwright models` lists them.")] = "vgg16",
     taps: Annotated[str, typer.Option(help="Which of its activations, by commas.")] = "conv1,conv2,conv3",
     weights: Annotated[
@@ -88,7 +92,7 @@ def train(
     `boxwright vae train flowers --out runs/sharp --reconstruction features --weights vgg16.safetensors`
 
     `boxwright vae train flowers --out runs/lite --reconstruction both --backbone efficientnet-lite0
-    --taps stage1,stage2,stage3`
+    --taps stage3,stage5,stage7 --start runs/flowers/best.safetensors`
 
     `boxwright vae train flowers --out runs/flowers --set vae.free_bits=0.05 --set train.ema=0.995`
     """
@@ -131,7 +135,13 @@ def train(
     judges = {}
     if judge != "none":
         judges[judge] = _judge(judge, judge_taps, judge_weights)
-    task = VaeTask(settings, learned, held, trunk, judges, notes)
+    begun = None
+    if start is not None:
+        from boxwright.perceptual.vae_coder import read_vae
+
+        begun, _ = read_vae(start)
+        notes["start"] = str(start)
+    task = VaeTask(settings, learned, held, trunk, judges, notes, begun)
     teach(task, descent, out, resume=resume, overwrite=overwrite, device=device, as_json=as_json)
 
 

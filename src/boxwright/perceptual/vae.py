@@ -104,7 +104,7 @@ class Vae(nn.Module):
         settings: sizes, and what its reconstructions are judged by.
 
     Attributes:
-        log_deviations: for each term, the logarithm of the deviation around what is decoded.
+        log_deviations: by term, those that are learnt; see `log_deviation`.
         batches: training batches seen; the divergence's weight rises with them.
 
     >>> net = Vae(VaeSettings(size=32, latent=5, width=4)).eval()
@@ -127,10 +127,8 @@ class Vae(nn.Module):
         up = zip(widths[::-1], [*widths[-2::-1], half], strict=True)
         self.up = nn.Sequential(*(_double(inner, outer) for inner, outer in up))
         self.last = nn.Conv2d(half, 3, 3, padding=1, padding_mode="replicate")
-        self.log_deviations = nn.ParameterDict({term: torch.zeros(()) for term in settings.terms})
-        if settings.deviation and "pixels" in settings.terms:
-            fixed = torch.tensor(math.log(settings.deviation))
-            self.log_deviations["pixels"] = nn.Parameter(fixed, requires_grad=False)
+        learnt = [term for term in settings.terms if term != "pixels" or not settings.deviation]
+        self.log_deviations = nn.ParameterDict({term: torch.zeros(()) for term in learnt})
         self.batches: Tensor
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
         # Thousands of inputs, each of which Adam moves by as much, would throw a posterior far from the prior in a few
@@ -158,6 +156,17 @@ class Vae(nn.Module):
         """
         mean, log_variance = self.encode(pictures)
         return self.decode(reparameterise(mean, log_variance, noise)), mean, log_variance
+
+    def log_deviation(self, term: str) -> Float[Tensor, ""]:
+        """Of what a term compares, the logarithm of the deviation around what is decoded.
+
+        Args:
+            term: one of the settings' terms.
+        """
+        if term in self.log_deviations:
+            learnt: Tensor = self.log_deviations[term]
+            return learnt
+        return torch.full((), math.log(self.settings.deviation), device=self.batches.device)
 
     def encode(
         self, pictures: Float[Tensor, "batch 3 height width"]

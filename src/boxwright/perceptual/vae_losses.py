@@ -154,7 +154,7 @@ class VaeObjective:
         for term, distance in self.distances.items():
             losses[term] = distance(decoded, pictures).float()
             loss = loss + getattr(self.settings, term) * gaussian_nll(
-                losses[term], net.log_deviations[term], 1
+                losses[term], net.log_deviation(term), 1
             )
         return {"loss": loss, **losses}
 

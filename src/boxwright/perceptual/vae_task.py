@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from torch import Tensor, nn
 
 from boxwright.card import Card
+from boxwright.errors import InputError
 from boxwright.perceptual.loss import FeatureDistance, RelativeDistance
 from boxwright.perceptual.sheets import as_images, sheet, spaced
 from boxwright.perceptual.squares import Squares
@@ -54,6 +55,7 @@ class VaeTask(Task):
         trunk: the frozen network whose features are compared; needed where `settings.features` has a weight.
         judges: by name, further distances to judge by.
         notes: for the card.
+        start: a network of the same shape whose weights to begin with; fresh ones by default.
 
     Raises:
         InputError: a file that cannot be read.
@@ -69,6 +71,7 @@ class VaeTask(Task):
         trunk: Trunk | None = None,
         judges: Mapping[str, FeatureDistance] | None = None,
         notes: Mapping[str, str | float] | None = None,
+        start: Vae | None = None,
     ) -> None:
         self.settings, self.judges = settings, dict(judges or {})
         self.learned = Squares(learned, settings.size, settings.crop, settings.flip)
@@ -84,7 +87,10 @@ class VaeTask(Task):
         variety = torch.from_numpy(some.middles())
         self._features = None if trunk is None else _features(trunk, variety)
         self.objective = VaeObjective(settings, self._seen)
-        _begin(net, variety)
+        if start is not None:
+            begin_with(net, start)
+        else:
+            _begin(net, variety)
 
     @property
     def count(self) -> int:
@@ -119,7 +125,7 @@ class VaeTask(Task):
             figures = self.objective(net, pictures, drawn, self.settings.beta)
             if "pixels" in figures:
                 values = pictures[0].numel()
-                nll = gaussian_nll(figures["pixels"], net.log_deviations["pixels"], values)
+                nll = gaussian_nll(figures["pixels"], net.log_deviation("pixels"), values)
                 figures["elbo"] = -nll - figures["kl"]
             decoded = net(pictures, torch.zeros_like(drawn))[0]
             for name, distance in self.judges.items():
@@ -169,6 +175,20 @@ def _features(trunk: Trunk, pictures: Tensor) -> RelativeDistance:
     """1 is as far as the mean of all pictures is from each."""
     mean = pictures.mean(0, keepdim=True).expand_as(pictures)
     return RelativeDistance(FeatureDistance(trunk), pictures, mean)
+
+
+def begin_with(net: Vae, start: Vae) -> None:
+    """Take over the weights of a network of the same shape, and the deviations of the terms that both have.
+
+    Raises:
+        InputError: it has another shape.
+    """
+    for name in ("size", "latent", "width"):
+        then, now = getattr(start.settings, name), getattr(net.settings, name)
+        if then != now:
+            raise InputError(f"the network to start with has a {name} of {then}, not {now}")
+    there = start.state_dict()
+    net.load_state_dict({name: there.get(name, value) for name, value in net.state_dict().items()})
 
 
 def _begin(net: Vae, pictures: Tensor) -> None:
