@@ -214,3 +214,15 @@ def test_nothing_held_out_says_so(data: Path, tmp_path: Path, capsys: pytest.Cap
     assert "nothing is held out: figures are of training pictures" in capsys.readouterr().err
     _, card = read_net(tmp_path / "r/best.safetensors", "segment")
     assert {"train_miou", "train_pixel_error"} <= card.notes.keys() and "miou" not in card.notes
+
+
+def test_a_class_that_validation_lacks_is_one_all_the_same(tmp_path: Path) -> None:
+    """Its pictures show nothing but ground: their masks have one value."""
+    for split, count in (("train", 6), ("val", 2)):
+        write_pairs(tmp_path / "d" / split, count)
+    for mask in (tmp_path / "d/val/masks").iterdir():
+        Image.new("L", (64, 48)).save(mask)
+    run("segment", "train", tmp_path / "d", "--out", tmp_path / "r", *TINY, "--epochs", "1")
+    _, card = read_net(tmp_path / "r/best.safetensors", "segment")
+    assert card.notes["validated on"] == 2
+    assert "pixel_error" in card.notes

@@ -219,3 +219,13 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_files(paths: tuple[Path, 
         broken.net.last.bias.fill_(float("nan"))
     with pytest.raises(DivergenceError, match=r"\.png"):
         train_task(broken, QUICK, tmp_path / "run")
+
+
+def test_a_continuation_by_other_features_is_refused(paths: tuple[Path, ...], tmp_path: Path) -> None:
+    settings = replace(SETTINGS, features=1.0, pixels=0.0)
+    train_task(task(paths, settings), replace(QUICK, iterations=3), tmp_path / "run")
+    learned, held = hold_back(paths, SETTINGS.held, SETTINGS.seed)
+    torch.manual_seed(8)
+    other = VaeTask(settings, learned, held, build_trunk("vgg11", ["conv1", "conv2"]))
+    with pytest.raises(InputError, match="features was"):
+        train_task(other, replace(QUICK, iterations=3), tmp_path / "run", resume=True)

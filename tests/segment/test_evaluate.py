@@ -78,6 +78,19 @@ def test_what_is_ignored_cannot_be_wrong(tmp_path: Path) -> None:
     assert one.rand == 1
 
 
+def test_a_picture_without_objects_is_left_out_of_their_means(tmp_path: Path) -> None:
+    red = np.full((20, 42), 255)
+    red[1:, 20:22] = 0
+    folder = two_blocks(tmp_path, red)
+    Image.new("RGB", (42, 20)).save(folder / "images/b.png")
+    Image.new("L", (42, 20)).save(folder / "masks/b.png")
+    found = judge(reads_red(), open_labelled(folder, classes="0=rest,1=disc"))
+    with_objects, without = found.pictures
+    assert np.isnan(without.rand) and without.pixel_error == 0
+    assert found.mean.rand == with_objects.rand == pytest.approx(2 / 3)
+    assert found.mean.pixel_error == pytest.approx(with_objects.pixel_error / 2)
+
+
 def test_more_classes_have_no_objects(tmp_path: Path) -> None:
     folder = two_blocks(tmp_path, np.full((20, 42), 255))
     data = open_labelled(folder, classes="0=rest,1=disc,2=third")

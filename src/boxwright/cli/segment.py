@@ -155,7 +155,8 @@ def _parts(
     if val == "auto":
         val = "val" if "val" in there else "0.15"
     if val in there and val != first:
-        return learned, open_labelled(data, val, classes)
+        # A class that validation pictures lack is one all the same.
+        return learned, open_labelled(data, val, learned.classes)
     if Path(val).is_file():
         whole, names = open_labelled(data, first, classes), read_names(Path(val))
         rest = [entry.path.stem for entry in learned.entries if entry.path.stem not in set(names)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args
@@ -17,7 +16,7 @@ from boxwright.card import Card
 from boxwright.cluster.extractor import TASK
 from boxwright.errors import InputError, near
 from boxwright.preprocess import Preprocess
-from boxwright.weights.trunk import pretrained_trunk
+from boxwright.weights.trunk import fingerprint, pretrained_trunk
 
 Pool = Literal["mean", "max", "grid", "flatten"]
 POOLS: tuple[Pool, ...] = get_args(Pool)
@@ -89,7 +88,7 @@ def build_net(
         "pool": pool,
         "columns": columns,
         "preprocess": preprocess.to_dict(),
-        "weights": _digest(net),
+        "weights": fingerprint(net),
     }
     return net, Card(TASK, settings, {"weights": origin.said}), examples
 
@@ -120,15 +119,6 @@ class EagerExtractor:
             self._net(torch.from_numpy(images).to(self._device)).cpu().numpy()
         )
         return features
-
-
-def _digest(net: nn.Module) -> str:
-    """Of all weights and buffers by name, so that equal settings mean equal features."""
-    sha = hashlib.sha256()
-    for name, tensor in sorted(net.state_dict().items()):
-        sha.update(f"{name} {tuple(tensor.shape)}\n".encode())
-        sha.update(tensor.detach().contiguous().numpy().tobytes())
-    return sha.hexdigest()
 
 
 def _quarters(maps: Float[Tensor, "batch channel height width"]) -> list[Float[Tensor, "batch channel"]]:

@@ -23,7 +23,7 @@ from boxwright.perceptual.style_net import build
 from boxwright.perceptual.style_pictures import resized, to_chw
 from boxwright.perceptual.style_settings import StyleNetSettings, StyleWeights
 from boxwright.training.task import Example, Task
-from boxwright.weights.trunk import Trunk
+from boxwright.weights.trunk import Trunk, fingerprint
 
 _SHOWN = 6
 _FOR_UNITS = 16
@@ -67,7 +67,7 @@ class StyleTask(Task):
         self.card = Card("style", asdict(settings) | {"loss": asdict(weights)}, dict(notes or {}))
         digest = hashlib.sha256(np.ascontiguousarray(style).tobytes()).hexdigest()
         prints = (self.learned.fingerprint(), test.fingerprint())
-        self._facts = {"the style's pixels": digest, "the pictures": prints, "backbone": trunk.name}
+        self._facts = {"the style's pixels": digest, "the pictures": prints, "judge": fingerprint(trunk)}
 
     @property
     def count(self) -> int:
@@ -101,5 +101,5 @@ class StyleTask(Task):
         return grid([as_uint8(one.numpy()) for one in (*shown, *painted.detach())], len(shown))
 
     def facts(self) -> dict[str, Any]:
-        """The files by name and size, the style by its pixels."""
+        """The files by name and size, the style by its pixels, the judge by its weights."""
         return self._facts

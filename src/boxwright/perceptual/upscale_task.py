@@ -21,7 +21,7 @@ from boxwright.perceptual.upscale_measure import BICUBIC, Enlarge, comparison, p
 from boxwright.perceptual.upscale_settings import UpscaleSettings
 from boxwright.training.settings import DescentSettings
 from boxwright.training.task import Example, Task
-from boxwright.weights.trunk import Trunk
+from boxwright.weights.trunk import Trunk, fingerprint
 
 UPSCALE_TRAINING = DescentSettings(
     epochs=40,
@@ -78,6 +78,7 @@ class UpscaleTask(Task):
         # Pixels alone are judged by pixels; else by what is descended.
         self.figure, self.larger = ("psnr", True) if trunk is None else ("loss", False)
         self._losses = UpscaleLosses(settings, trunk, self._for_units())
+        self._seen_by = "" if trunk is None else fingerprint(trunk)
         self._bicubic: dict[str, float] | None = None
 
     @property
@@ -115,8 +116,12 @@ class UpscaleTask(Task):
         return comparison(self._held, ways, _SHOWN, _SHOWN_SIDE)
 
     def facts(self) -> dict[str, Any]:
-        """The pictures, by names and sizes."""
-        return {"pictures": self._pairs.fingerprint(), "held_pictures": self._held.fingerprint()}
+        """The pictures, by names and sizes, and whose features are compared, by its weights."""
+        return {
+            "pictures": self._pairs.fingerprint(),
+            "held_pictures": self._held.fingerprint(),
+            "features": self._seen_by,
+        }
 
     def _measured(self, way: Callable[[RGB8], Tensor]) -> dict[str, float]:
         rows = []

@@ -22,7 +22,7 @@ from boxwright.perceptual.vae_latents import draw_latents, psnr
 from boxwright.perceptual.vae_losses import VaeObjective, gaussian_nll
 from boxwright.training.settings import DescentSettings
 from boxwright.training.task import Example, Task
-from boxwright.weights.trunk import Trunk
+from boxwright.weights.trunk import Trunk, fingerprint
 
 VAE_TRAINING = DescentSettings(
     epochs=100,
@@ -82,7 +82,7 @@ class VaeTask(Task):
             torch.manual_seed(settings.seed)
             self.net = net = Vae(settings)
         self.card = Card("vae", asdict(settings), dict(notes or {}))
-        self._facts["features"] = str(self.card.notes.get("features", ""))
+        self._facts["features"] = "" if trunk is None else fingerprint(trunk)
         some = Squares(learned[:: max(1, len(learned) // _FOR_UNITS)], settings.size)
         variety = torch.from_numpy(some.middles())
         self._features = None if trunk is None else _features(trunk, variety)

@@ -27,7 +27,7 @@ Watch = Callable[[Iterable[int], str], Iterable[int]]
 
 @dataclass(frozen=True)
 class PictureFigures:
-    """Of one picture, or the means over all. Those of objects are nan where there are not two classes.
+    """Of one picture, or the means over all. Those of objects are nan where there are none, or not two classes.
 
     Attributes:
         name: of the picture.
@@ -178,10 +178,16 @@ def _figures(name: str, labelled: Labelled, predicted: np.ndarray, classes: int)
 
 
 def _mean(figures: Sequence[PictureFigures]) -> PictureFigures:
+    """Each figure's mean over the pictures that have it: one without objects has no Rand score."""
     names = [name for name in asdict(figures[0]) if name != "name"]
-    with np.errstate(invalid="ignore"):
-        means = {name: float(np.mean([getattr(one, name) for one in figures])) for name in names}
-    return PictureFigures("mean", **means)
+    return PictureFigures(
+        "mean", **{name: _mean_of([getattr(one, name) for one in figures]) for name in names}
+    )
+
+
+def _mean_of(values: Sequence[float]) -> float:
+    there = [value for value in values if not np.isnan(value)]
+    return float(np.mean(there)) if there else float("nan")
 
 
 def _table(figures: Sequence[PictureFigures]) -> list[str]:

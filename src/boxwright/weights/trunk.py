@@ -6,6 +6,7 @@ another, and nothing is downloaded unless asked for: without weights the error s
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +126,15 @@ def pretrained_trunk(
     # Its words are of detectors ("neck and head start fresh"); ours are the origin's.
     find(name).pretrained.load(trunk, read_state_dict(file), file)
     return trunk.eval(), Origin(f"{name} from {file.name}", file, spec.filter, spec.size)
+
+
+def fingerprint(net: nn.Module) -> str:
+    """A digest of all weights and buffers by name: networks of one structure and one digest give equal features."""
+    sha = hashlib.sha256()
+    for name, tensor in sorted(net.state_dict().items()):
+        sha.update(f"{name} {tuple(tensor.shape)}\n".encode())
+        sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()
 
 
 def _file(name: str, weights: str | Path, say: Callable[[str], None]) -> Path:
