@@ -30,6 +30,15 @@ TORCH_FREE = (
     "boxwright.weights.published",
     "boxwright.results",
     "boxwright.runtime.onnx",
+    "boxwright.cluster.extractor",
+    "boxwright.cluster.local",
+    "boxwright.perceptual.style_apply",
+    "boxwright.perceptual.upscale_apply",
+    "boxwright.perceptual.vae_coder",
+    "boxwright.probe.measure",
+    "boxwright.runtime.graph",
+    "boxwright.segment.apply",
+    "boxwright.segment.model",
     "boxwright.training.settings",
 )
 

@@ -35,8 +35,8 @@ class Duplicates:
 
     def groups(self) -> list[list[int]]:
         """Images that pairs connect, the largest group first, each in order."""
-        from scipy.sparse import coo_matrix  # type: ignore[import-untyped]
-        from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.csgraph import connected_components
 
         if not len(self.pairs):
             return []
