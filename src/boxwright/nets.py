@@ -6,16 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
 from boxwright.errors import InputError, near
-from boxwright.modelfile import read_net
 from boxwright.perceptual import style_net, upscale, vae_coder
 from boxwright.runtime.export_net import Trace, export_net
+from boxwright.runtime.open_net import Build, read_module
 from boxwright.segment import networks as segment
 
-Build = Callable[[Mapping[str, Any]], nn.Module]
 SINGLE: dict[str, tuple[Build, Callable[[Mapping[str, Any]], Trace]]] = {
     "style": (style_net.build, style_net.trace),
     "upscale": (upscale.build, upscale.trace),
@@ -57,8 +53,6 @@ def export(checkpoint: Path, task: str, out: Path | None = None) -> tuple[Path, 
         raise InputError(
             "the name of an exported model ends in .onnx", path=target, hint="choose another --out"
         )
-    tensors, card = read_net(checkpoint, task)
     build, trace = SINGLE[task]
-    net = build(card.settings)
-    net.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
+    net, card = read_module(checkpoint, task, build)
     return target, export_net(net, card, target, trace(card.settings))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 
 from boxwright.card import Card
 from boxwright.errors import InputError
 from boxwright.perceptual.style_pictures import fitted, resized, to_bytes, to_chw
+from boxwright.runtime.open_net import Run, open_net
+
+if TYPE_CHECKING:
+    from torch import nn
 
 RGB8 = UInt8[np.ndarray, "_ _ 3"]
-Run = Callable[[Float32[np.ndarray, "batch 3 height width"]], Float32[np.ndarray, "batch 3 height width"]]
 
 
 class Painter:
@@ -43,12 +47,8 @@ class Painter:
         Raises:
             InputError: no such file, a damaged one, or a network for something else.
         """
-        if Path(path).suffix.lower() == ".onnx":
-            from boxwright.runtime.graph import Graph
-
-            graph = Graph(path, "style", threads)
-            return cls(lambda pictures: graph.run(pictures)[0], graph.card, size)
-        return cls(*_eager(Path(path), device), size)
+        opened = open_net(path, "style", _build, threads=threads, device=device)
+        return cls(opened.run, opened.card, size)
 
     def __call__(self, images: Sequence[RGB8]) -> list[RGB8]:
         """Pictures as the network paints them, in the same order.
@@ -88,26 +88,7 @@ class Painter:
         return [to_bytes(one[:, :height, :width]) for one in found]
 
 
-def _eager(path: Path, device: str) -> tuple[Run, Card]:
-    """Torch, from a `.safetensors` file."""
-    import torch
-
-    from boxwright.modelfile import read_net
+def _build(settings: Mapping[str, Any]) -> nn.Module:
     from boxwright.perceptual.style_net import build
-    from boxwright.training.distributed import choose_device
 
-    tensors, card = read_net(path, "style")
-    try:
-        net = build(card.settings)
-        net.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
-    except (KeyError, RuntimeError, TypeError) as error:
-        raise InputError("its weights do not fit its settings", path=path, hint="train it anew") from error
-    place = choose_device(device)
-    net.eval().to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    @torch.inference_mode()
-    def run(pictures: np.ndarray) -> np.ndarray:
-        found: np.ndarray = net(torch.from_numpy(pictures).to(place)).cpu().numpy()
-        return found
-
-    return run, card
+    return build(settings)

@@ -6,14 +6,14 @@ picture's border it ends where the picture ends. So each pixel is computed from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-Run = Callable[[Float32[np.ndarray, "1 3 height width"]], Float32[np.ndarray, "1 3 tall wide"]]
+from boxwright.runtime.open_net import Run
 
 
 @dataclass(frozen=True)

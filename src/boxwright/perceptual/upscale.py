@@ -17,9 +17,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from boxwright.card import Card
-from boxwright.modelfile import read_net
 from boxwright.perceptual.upscale_settings import BLOCK, KERNEL, UpscaleSettings
 from boxwright.runtime.export_net import Trace
+from boxwright.runtime.open_net import read_module
 from boxwright.runtime.translate import Axis
 
 _FIRST_CHANGE = 0.003
@@ -114,10 +114,9 @@ def read_upscaler(path: str | Path) -> tuple[Upscaler, Card]:
     Raises:
         InputError: damaged, or a network for something else.
     """
-    tensors, card = read_net(path, "upscale")
-    net = build(card.settings)
-    net.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
-    return net.eval(), card
+    net, card = read_module(path, "upscale", build)
+    assert isinstance(net, Upscaler)
+    return net, card
 
 
 def trace(settings: Mapping[str, Any]) -> Trace:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from boxwright.card import Card
 from boxwright.errors import InputError
-from boxwright.perceptual.tiles import Run, enlarged_parts
+from boxwright.perceptual.tiles import enlarged_parts
 from boxwright.perceptual.upscale_data import RGB8, Large, as_bytes
 from boxwright.perceptual.upscale_settings import UpscaleSettings
+from boxwright.runtime.open_net import Run, open_net
+
+if TYPE_CHECKING:
+    from torch import nn
 
 TILE = 384
 """Side of the parts that a large picture is enlarged in, in its own pixels."""
@@ -53,13 +59,8 @@ class Enlarger:
         Raises:
             InputError: no such file, a damaged one, or a network for something else.
         """
-        if Path(path).suffix.lower() == ".onnx":
-            from boxwright.runtime.graph import Graph
-
-            graph = Graph(path, "upscale", threads)
-            return cls(lambda pictures: graph.run(pictures)[0], graph.card, tile)
-        run, card = _eager(Path(path), device)
-        return cls(run, card, tile)
+        opened = open_net(path, "upscale", _build, threads=threads, device=device)
+        return cls(opened.run, opened.card, tile)
 
     def __call__(self, image: RGB8) -> Large:
         """A picture, larger by the network's factor.
@@ -85,20 +86,7 @@ class Enlarger:
         return large
 
 
-def _eager(path: Path, device: str) -> tuple[Run, Card]:
-    """Torch, from a `.safetensors` file."""
-    import torch
+def _build(settings: Mapping[str, Any]) -> nn.Module:
+    from boxwright.perceptual.upscale import build
 
-    from boxwright.perceptual.upscale import read_upscaler
-    from boxwright.training.distributed import choose_device
-
-    net, card = read_upscaler(path)
-    place = choose_device(device)
-    net.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    @torch.inference_mode()
-    def run(pictures: np.ndarray) -> np.ndarray:
-        found: np.ndarray = net(torch.from_numpy(pictures).to(place)).cpu().numpy()
-        return found
-
-    return run, card
+    return build(settings)

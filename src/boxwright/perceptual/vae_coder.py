@@ -12,6 +12,7 @@ from jaxtyping import Float32
 
 from boxwright.card import Card
 from boxwright.errors import InputError
+from boxwright.runtime.open_net import read_module
 
 if TYPE_CHECKING:
     from boxwright.perceptual.vae import Vae
@@ -77,15 +78,11 @@ def read_vae(path: Path) -> tuple[Vae, Card]:
     Raises:
         InputError: damaged, or a network for something else.
     """
-    import torch
-
-    from boxwright.modelfile import read_net
     from boxwright.perceptual.vae import Vae, VaeSettings
 
-    tensors, card = read_net(path, "vae")
-    net = Vae(VaeSettings.from_dict(card.settings))
-    net.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
-    return net.eval(), card
+    net, card = read_module(path, "vae", lambda settings: Vae(VaeSettings.from_dict(settings)))
+    assert isinstance(net, Vae)
+    return net, card
 
 
 def export_vae(net: Vae, card: Card, folder: Path) -> float:

@@ -8,16 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from boxwright.card import Card
 from boxwright.errors import InputError
+from boxwright.runtime.open_net import Run, open_net
 from boxwright.segment.masks import Classes
 from boxwright.segment.settings import NetSettings
-from boxwright.segment.tiles import Run, Tiling, tiled
+from boxwright.segment.tiles import Tiling, tiled
+
+if TYPE_CHECKING:
+    from torch import nn
 
 TASK = "segment"
 
@@ -139,23 +143,15 @@ def load_segmenter(path: str | Path, device: str = "auto", threads: int | None =
     Raises:
         InputError: missing, damaged, or a network for something else.
     """
-    if Path(path).suffix.lower() == ".onnx":
-        from boxwright.runtime.graph import Graph
+    opened = open_net(path, TASK, _build, threads=threads, device=device)
+    fed = graph_tiling(opened.card.settings) if opened.graph else tiling_of(opened.card)
+    return Segmenter(opened.card, opened.run, fed)
 
-        graph = Graph(path, TASK, threads)
-        fed = graph_tiling(graph.card.settings)
-        return Segmenter(graph.card, lambda batch: graph.run(batch)[0], fed)
-    import torch
 
-    from boxwright.modelfile import read_net
+def _build(settings: Mapping[str, Any]) -> nn.Module:
     from boxwright.segment.networks import build
-    from boxwright.segment.task import torch_run
-    from boxwright.training.distributed import choose_device
 
-    tensors, card = read_net(path, TASK)
-    net = build(card.settings)
-    net.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
-    return Segmenter(card, torch_run(net.to(choose_device(device)).eval()), tiling_of(card))
+    return build(settings)
 
 
 def _softmax(logits: Float32[np.ndarray, "class height width"]) -> Float32[np.ndarray, "class height width"]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from boxwright.card import Card
 from boxwright.images import image_size
+from boxwright.runtime.open_net import eager
 from boxwright.segment.data import LabelledPictures
 from boxwright.segment.losses import dice_loss, weighted_cross_entropy
 from boxwright.segment.metrics import PixelFigures, confusion
@@ -153,7 +154,7 @@ class SegmentTask(Task):
     def _predicted(
         self, net: nn.Module, picture: UInt8[np.ndarray, "height width 3"]
     ) -> UInt8[np.ndarray, "height width"]:
-        found: np.ndarray = tiled(picture, torch_run(net), self.tiling).argmax(0).astype(np.uint8)
+        found: np.ndarray = tiled(picture, eager(net), self.tiling).argmax(0).astype(np.uint8)
         return found
 
     def _source(self, number: int) -> _Source:
@@ -180,19 +181,3 @@ class SegmentTask(Task):
         for number in range(len(self.train)):
             counts += np.bincount(self._source(number).labels.ravel(), minlength=256)
         return class_weights(counts[:classes], self.loss.balance)
-
-
-def torch_run(net: nn.Module) -> Any:
-    """A network as `tiled` calls it.
-
-    Args:
-        net: pictures -> logits, in evaluation mode.
-    """
-    device = next(net.parameters()).device
-
-    @torch.inference_mode()
-    def run(batch: Float32[np.ndarray, "batch 3 height width"]) -> np.ndarray:
-        found: np.ndarray = net(torch.from_numpy(batch).to(device)).float().cpu().numpy()
-        return found
-
-    return run

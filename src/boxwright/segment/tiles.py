@@ -7,13 +7,12 @@ where the margin is as wide as the network sees, a tile says what the whole pict
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-Run = Callable[[Float32[np.ndarray, "batch 3 height width"]], Float32[np.ndarray, "batch class _ _"]]
+from boxwright.runtime.open_net import Run
 
 
 @dataclass(frozen=True)
