@@ -247,6 +247,10 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=4_000)
     parser.add_argument("--features", type=Path, help="a table of boxwright features, for the same centres")
     parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument(
+        "--network", nargs=3, default=(BACKBONE, TAP, SIZE), metavar=("BACKBONE", "TAP", "SIZE")
+    )
+    parser.add_argument("--weights", default="auto", help="none, where only time is asked for")
     parts = ("kill", "alone", "turns", "clusters")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
     given = parser.parse_args()
@@ -256,10 +260,11 @@ def main() -> None:
         date=str(date.today()),
         machine=f"{platform.machine()}, {os.cpu_count()} cores",
         load=os.getloadavg(),
-        network=f"{BACKBONE} {TAP} at {SIZE}",
+        network=" ".join(map(str, given.network)),
     )
     images = generate(given.folder / "images", given.images)
-    graph = build_graph(BACKBONE, TAP, size=SIZE)
+    backbone, tap, size = given.network
+    graph = build_graph(backbone, tap, size=int(size), weights=given.weights)
     if "kill" in given.only:
         killed(given.folder, images, graph, given.images)
     if "alone" in given.only:
