@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from boxwright.images import RGB8
     from boxwright.runtime.sources import Item
+
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A run's best.safetensors, or an exported .onnx.")
+]
+Images = Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Pictures, folders or patterns.")]
+Out = Annotated[
+    Path, typer.Option("--out", "-o", help="A folder; for one picture also a .png, .jpg, .webp or .tif.")
+]
+Threads = Annotated[int | None, typer.Option(help="Of ONNX Runtime; all cores by default.", min=1)]
 
 
 def is_one_file(images: Sequence[str], out: Path) -> bool:

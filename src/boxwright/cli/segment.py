@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright.cli.pictures import Model
+from boxwright.cli.teach import AsJson, Batch, Device, Epochs, Lr, Minutes, Overwrite, Resume, Seed, Weights
+
 if TYPE_CHECKING:
     from boxwright.segment.data import LabelledPictures
 
@@ -32,15 +35,10 @@ Only = Annotated[
     Path | None,
     typer.Option(metavar="TXT", help="Only the pictures named in it, one a line, without endings."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-Model = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A run's best.safetensors, or an exported .onnx.")
-]
 Threshold = Annotated[
     float | None,
     typer.Option(help="Of two classes: from which probability on a pixel is of the second.", min=0, max=1),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
 @app.command("train")
@@ -62,17 +60,12 @@ def train(
     ] = "auto",
     only: Only = None,
     classes: Classes = None,
-    weights: Annotated[
-        str,
-        typer.Option(
-            help="The backbone's: auto (installed), imagenet (downloaded if need be), none, or a file."
-        ),
-    ] = "auto",
-    epochs: Annotated[int | None, typer.Option(help="Passes over the pictures.", min=1)] = None,
-    minutes: Annotated[float | None, typer.Option(help="End after so many, if not before.", min=0)] = None,
-    batch: Annotated[int | None, typer.Option(help="Windows in a step.", min=1)] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate after warm-up.")] = None,
-    seed: Annotated[int, typer.Option(help="Of what is held out, order, variation, new weights.", min=0)] = 0,
+    weights: Weights = "auto",
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    batch: Batch = None,
+    lr: Lr = None,
+    seed: Seed = 0,
     device: Device = "auto",
     change: Annotated[
         list[str] | None,
@@ -81,8 +74,8 @@ def train(
             help="Any setting: train.KEY=VALUE, net.KEY=VALUE, vary.KEY=VALUE or loss.KEY=VALUE. Repeatable.",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a network that tells the class of every pixel: OUT/best.safetensors is best on what validates.

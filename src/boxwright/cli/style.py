@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from boxwright.cli.pictures import Images, Model, Out, Threads
+from boxwright.cli.teach import AsJson, Batch, Device, Epochs, Lr, Minutes, Overwrite, Resume, Seed, Weights
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -41,10 +44,6 @@ app = typer.Typer(
 )
 
 Backbone = Annotated[str, typer.Option(help="The network that judges; `boxwright models` lists them.")]
-Weights = Annotated[
-    str,
-    typer.Option(help="The backbone's: auto (installed), imagenet (downloaded if need be), none, or a file."),
-]
 ContentTaps = Annotated[
     str | None, typer.Option(help="Where the content is compared, by commas; by default the third tap.")
 ]
@@ -54,8 +53,6 @@ StyleTaps = Annotated[
 ContentWeight = Annotated[float | None, typer.Option(help="Of the content.", min=0)]
 StyleWeight = Annotated[float | None, typer.Option(help="Of the style: more paints more boldly.", min=0)]
 Smooth = Annotated[float | None, typer.Option(help="Of total variation: more is smoother.", min=0)]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 @app.command(DEFAULT)
@@ -165,10 +162,10 @@ def train(
     iterations: Annotated[
         int | None, typer.Option(help="Of the optimiser, instead of --epochs.", min=1)
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the pictures; 2 by default.", min=1)] = None,
-    minutes: Annotated[float | None, typer.Option(help="End after so many, if not before.", min=0)] = None,
-    batch: Annotated[int | None, typer.Option(help="Pictures in a step.", min=1)] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate after warm-up.")] = None,
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    batch: Batch = None,
+    lr: Lr = None,
     style_weight: StyleWeight = None,
     content_weight: ContentWeight = None,
     smooth: Smooth = None,
@@ -176,14 +173,14 @@ def train(
     weights: Weights = "auto",
     content_taps: ContentTaps = None,
     style_taps: StyleTaps = None,
-    seed: Annotated[int, typer.Option(help="Of what is held out, order, crops, first weights.", min=0)] = 0,
+    seed: Seed = 0,
     device: Device = "auto",
     change: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any setting: train.KEY=VALUE or style.KEY=VALUE. Repeatable."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Teach a network one style, which it then paints any picture in, in one pass (Johnson et al. 2016).
@@ -224,18 +221,14 @@ def train(
 
 @app.command("apply")
 def apply(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="A run's best.safetensors, or an exported .onnx.")
-    ],
-    images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Pictures, folders or patterns.")],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="A folder; for one picture also a .png, .jpg, .webp or .tif.")
-    ],
+    model: Model,
+    images: Images,
+    out: Out,
     size: Annotated[
         int, typer.Option(help="Pictures of a longer side are shrunk to it; 0 leaves them.", min=0)
     ] = 0,
     batch: Annotated[int, typer.Option(help="Pictures of one size that are painted at once.", min=1)] = 1,
-    threads: Annotated[int | None, typer.Option(help="Of ONNX Runtime; all cores by default.", min=1)] = None,
+    threads: Threads = None,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each picture.")] = False,
 ) -> None:

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 if TYPE_CHECKING:
     from boxwright.training.settings import DescentSettings
     from boxwright.training.task import Task
+
+Backbone = Annotated[str, typer.Option(help="Whose features; `boxwright models` lists them.")]
+Taps = Annotated[str, typer.Option(help="Which of its activations, by commas.")]
+Weights = Annotated[
+    str,
+    typer.Option(help="The backbone's: auto (installed), imagenet (downloaded if need be), none, or a file."),
+]
+Epochs = Annotated[int | None, typer.Option(help="Passes over the pictures.", min=1)]
+Minutes = Annotated[float | None, typer.Option(help="End after so many, if not before.", min=0)]
+Batch = Annotated[int | None, typer.Option(help="Pictures, or parts of them, in a step.", min=1)]
+Lr = Annotated[float | None, typer.Option(help="Learning rate after warm-up.")]
+Seed = Annotated[int, typer.Option(help="Of what is held out, order, variation, new weights.", min=0)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 def listed(names: str) -> tuple[str, ...]:
@@ -40,8 +58,6 @@ def teach(
 ) -> None:
     """Train, and say what came of it; interrupted, say how to go on and exit with 3."""
     import json
-
-    import typer
 
     from boxwright.cli.console import say
     from boxwright.cli.train import resuming_command

@@ -7,6 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright.cli.pictures import Images, Model, Out, Threads
+from boxwright.cli.teach import (
+    AsJson,
+    Backbone,
+    Batch,
+    Device,
+    Epochs,
+    Lr,
+    Minutes,
+    Overwrite,
+    Resume,
+    Seed,
+    Taps,
+    Weights,
+)
+
 if TYPE_CHECKING:
     from boxwright.perceptual.upscale import Upscaler
     from boxwright.perceptual.upscale_measure import Distance
@@ -18,12 +34,6 @@ app = typer.Typer(
     help="Teach a network to make pictures two to four times as large; apply it; see what it gains.",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-Weights = Annotated[
-    str,
-    typer.Option(help="The backbone's: auto (installed), imagenet (downloaded if need be), none, or a file."),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Tile = Annotated[
     int, typer.Option(help="Side of the parts that a large picture is enlarged in, in its pixels.", min=16)
 ]
@@ -52,21 +62,21 @@ def train(
     ] = 1,
     blocks: Annotated[int | None, typer.Option(help="Residual blocks; 8 by default.", min=1)] = None,
     channels: Annotated[int | None, typer.Option(help="Channels of its maps; 32 by default.", min=1)] = None,
-    backbone: Annotated[str, typer.Option(help="Whose features; `boxwright models` lists them.")] = "vgg16",
-    taps: Annotated[str, typer.Option(help="Which of its activations, by commas.")] = "conv1,conv2,conv3",
+    backbone: Backbone = "vgg16",
+    taps: Taps = "conv1,conv2,conv3",
     weights: Weights = "auto",
-    epochs: Annotated[int | None, typer.Option(help="Passes: a patch of each image.", min=1)] = None,
-    minutes: Annotated[float | None, typer.Option(help="End after so many, if not before.", min=0)] = None,
-    batch: Annotated[int | None, typer.Option(help="Patches in a step.", min=1)] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate after warm-up.")] = None,
-    seed: Annotated[int, typer.Option(help="Of what is held out, order, patches, new weights.", min=0)] = 0,
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    batch: Batch = None,
+    lr: Lr = None,
+    seed: Seed = 0,
     device: Device = "auto",
     change: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any setting: train.KEY=VALUE or upscale.KEY=VALUE. Repeatable."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a residual network with sub-pixel upsampling (Shi et al. 2016, Lim et al. 2017) on pictures as they are.
@@ -137,16 +147,12 @@ def train(
 
 @app.command("apply")
 def apply(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="A run's best.safetensors, or an exported .onnx.")
-    ],
-    images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Pictures, folders or patterns.")],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="A folder; for one picture also a .png, .jpg, .webp or .tif.")
-    ],
+    model: Model,
+    images: Images,
+    out: Out,
     tile: Tile = 384,
     quality: Annotated[int, typer.Option(help="Of JPEG and WebP.", min=1, max=100)] = 95,
-    threads: Annotated[int | None, typer.Option(help="Of ONNX Runtime; all cores by default.", min=1)] = None,
+    threads: Threads = None,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each picture.")] = False,
 ) -> None:
@@ -217,7 +223,7 @@ def evaluate(
     taps: Annotated[str | None, typer.Option(help="Of its activations, by commas; by default all.")] = None,
     weights: Weights = "auto",
     tile: Tile = 384,
-    threads: Annotated[int | None, typer.Option(help="Of ONNX Runtime; all cores by default.", min=1)] = None,
+    threads: Threads = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:

@@ -7,6 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from boxwright.cli.teach import (
+    AsJson,
+    Backbone,
+    Batch,
+    Epochs,
+    Lr,
+    Minutes,
+    Overwrite,
+    Resume,
+    Seed,
+    Taps,
+    Weights,
+)
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -27,7 +41,6 @@ Model = Annotated[
 ]
 Sheet = Annotated[Path, typer.Option("--out", "-o", metavar="PICTURE", help="The sheet: .png, .jpg, .webp.")]
 JUDGE_TAPS = "stage1,stage2,stage3"
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 @app.command("train")
@@ -49,32 +62,27 @@ def train(
         Path | None,
         typer.Option(metavar="MODEL", help="Begin with the weights of another of the same size."),
     ] = None,
-    backbone: Annotated[str, typer.Option(help="Whose features; `boxwright models` lists them.")] = "vgg16",
-    taps: Annotated[str, typer.Option(help="Which of its activations, by commas.")] = "conv1,conv2,conv3",
-    weights: Annotated[
-        str,
-        typer.Option(
-            help="The backbone's: auto (installed), imagenet (downloaded if need be), none, or a file."
-        ),
-    ] = "auto",
+    backbone: Backbone = "vgg16",
+    taps: Taps = "conv1,conv2,conv3",
+    weights: Weights = "auto",
     judge: Annotated[
         str,
         typer.Option(help="Backbone that says how near decoded pictures look, never what to learn; or none."),
     ] = "efficientnet-lite0",
     judge_taps: Annotated[str, typer.Option(help="Which of its activations, by commas.")] = JUDGE_TAPS,
     judge_weights: Annotated[str, typer.Option(help="The judge's, as --weights.")] = "auto",
-    epochs: Annotated[int | None, typer.Option(help="Passes over the images.", min=1)] = None,
-    minutes: Annotated[float | None, typer.Option(help="End after so many, if not before.", min=0)] = None,
-    batch: Annotated[int | None, typer.Option(help="Images in a step.", min=1)] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate after warm-up.")] = None,
-    seed: Annotated[int, typer.Option(help="Of what is held out, order, variation, new weights.", min=0)] = 0,
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    batch: Batch = None,
+    lr: Lr = None,
+    seed: Seed = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     change: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any setting: train.KEY=VALUE or vae.KEY=VALUE. Repeatable."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="The last line of standard output is one JSON object.")
     ] = False,
