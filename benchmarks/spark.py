@@ -271,7 +271,7 @@ def main() -> None:
         seconds, digest, rows = on_one_machine(images, graph, given.folder / "alone.parquet", 2)
         say(what="one machine", rows=rows, checksum=digest, per_second=round(rows / seconds, 1))
     if "turns" in given.only:
-        sample = generate(given.folder / "sample", given.sample)
+        sample = generate(given.folder / f"sample-{given.sample}", given.sample)
         in_turns(given.folder, sample, graph, given.sample, given.turns)
     if "clusters" in given.only:
         clusters(images, graph, given.folder, given.images, given.features)
