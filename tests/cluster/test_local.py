@@ -183,3 +183,13 @@ def test_distances_of_many() -> None:
     )
     wanted = np.sqrt(((points[:, None].astype(np.float64) - centres) ** 2).sum(2))
     np.testing.assert_allclose(distances(points, centres), wanted, rtol=1e-5)
+
+
+def test_pictures_that_are_alike_are_no_two_clusters(recwarn: pytest.WarningsRecorder) -> None:
+    features = np.ones((10, 4), np.float32)
+    assert cluster_table(features, ClusterSettings()).counts.tolist() == [10]
+    features[:3] = [1, 2, 3, 4]
+    assert cluster_table(features, ClusterSettings()).counts.tolist() == [7, 3]
+    with pytest.raises(InputError, match="3 clusters of 2 different images; give a smaller -k"):
+        cluster_table(features, ClusterSettings(k=3))
+    assert not recwarn.list

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,8 +62,19 @@ def choose(points: Points, most: int, *, seed: int = 0, starts: int = 4, sample:
     ks = tuple(range(2, max(2, min(most, len(points) // 2)) + 1))
     silhouettes, inertias = [], []
     for k in ks:
-        found = KMeans(k, n_init=starts, random_state=seed).fit(points)
+        with repeats_allowed():
+            found = KMeans(k, n_init=starts, random_state=seed).fit(points)
         alike = len(np.unique(found.labels_)) < 2
         silhouettes.append(-1.0 if alike else float(silhouette_score(points, found.labels_)))
         inertias.append(float(found.inertia_))
     return Choice(ks, tuple(silhouettes), tuple(inertias), len(points))
+
+
+@contextmanager
+def repeats_allowed() -> Iterator[None]:
+    """Where there are fewer different points than clusters, some stay empty, and scikit-learn need not say so."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Number of distinct clusters", ConvergenceWarning)
+        yield

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from boxwright.cluster.choice import Choice, choose
+from boxwright.cluster.choice import Choice, choose, repeats_allowed
 from boxwright.cluster.reduce import EPSILON, Features, Points, Reduction, fit_reduction
 from boxwright.errors import InputError, near
 
@@ -122,6 +122,10 @@ def cluster_table(
         labels = _kmeans(points, k, settings, None if centres is None else reduction(centres))
     if centres is None:
         labels = _by_size(labels)
+        found = int(labels.max(initial=NOISE)) + 1
+        if settings.method == "kmeans" and settings.k is not None and found < settings.k:
+            raise InputError(f"{k} clusters of {found} different images", hint="give a smaller -k")
+        k = found
     return _described(points, labels, k, reduction, choice)
 
 
@@ -134,7 +138,8 @@ def _kmeans(
     known = (
         {"init": "k-means++", "n_init": settings.starts} if start is None else {"init": start, "n_init": 1}
     )
-    labels: np.ndarray = kind(k, random_state=settings.seed, **known).fit_predict(points)
+    with repeats_allowed():
+        labels: np.ndarray = kind(k, random_state=settings.seed, **known).fit_predict(points)
     return labels.astype(np.int64)
 
 
