@@ -48,7 +48,9 @@ def main() -> None:
     mean = np.broadcast_to(Squares(learned, size).middles().mean(0), pictures.shape).astype(np.float32)
     judges = {
         "vgg16 conv1-3": ("vgg16", ("conv1", "conv2", "conv3"), asked.vgg),
+        "vgg16 conv1-5": ("vgg16", ("conv1", "conv2", "conv3", "conv4", "conv5"), asked.vgg),
         "efficientnet-lite0 stage1-3": ("efficientnet-lite0", ("stage1", "stage2", "stage3"), "auto"),
+        "efficientnet-lite0 stage3,5,7": ("efficientnet-lite0", ("stage3", "stage5", "stage7"), "auto"),
     }
     distances = {name: FeatureDistance(pretrained_trunk(*judge)[0]) for name, judge in judges.items()}
 
