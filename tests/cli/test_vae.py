@@ -149,10 +149,12 @@ def test_what_cannot_be_asked_for(images: Path, run: Path, tmp_path: Path) -> No
         train(images, tmp_path / "run", change=["vae.lantent=3"])
     with pytest.raises(InputError, match="no images in this folder"):
         train(run / "tb", tmp_path / "run")
-    with pytest.raises(InputError, match="efficientnet-lite0 has no tap conv1, conv2, conv3; it has stage1"):
-        train(images, tmp_path / "run", reconstruction="features", backbone="efficientnet-lite0")
+    with pytest.raises(InputError, match="vgg16 has no tap stage3, stage5, stage7; it has conv1"):
+        train(images, tmp_path / "run", reconstruction="features", backbone="vgg16")
     with pytest.raises(InputError, match="--overwrite"):
         train(images, run, size=32, latent=6, judge="none", change=SMALL)
+    with pytest.raises(InputError, match="the network to start with has a latent of 6, not 7"):
+        train(images, tmp_path / "run", size=32, latent=7, change=SMALL, start=run / "best.safetensors")
     with pytest.raises(InputError, match=r"sheet\.xyz: this is no name for a picture"):
         sample(run / "best.safetensors", tmp_path / "sheet.xyz")
     assert not (tmp_path / "run").exists()

@@ -54,7 +54,13 @@ def train(
         ),
     ] = "pixels",
     size: Annotated[int, typer.Option(help="Side of the pictures, a multiple of 16.", min=32)] = 64,
-    latent: Annotated[int, typer.Option(help="Numbers that stand for a picture.", min=1)] = 128,
+    latent: Annotated[
+        int,
+        typer.Option(
+            help="Numbers that stand for a picture: with fewer draws are better, with more reconstructions.",
+            min=1,
+        ),
+    ] = 128,
     beta: Annotated[
         float, typer.Option(help="Weight of the divergence from the prior: more makes draws better.", min=0)
     ] = 1.0,
@@ -62,8 +68,8 @@ def train(
         Path | None,
         typer.Option(metavar="MODEL", help="Begin with the weights of another of the same size."),
     ] = None,
-    backbone: Backbone = "vgg16",
-    taps: Taps = "conv1,conv2,conv3",
+    backbone: Backbone = "efficientnet-lite0",
+    taps: Taps = "stage3,stage5,stage7",
     weights: Weights = "auto",
     judge: Annotated[
         str,
@@ -97,10 +103,10 @@ def train(
 
     `boxwright vae train flowers --out runs/flowers --minutes 15`
 
-    `boxwright vae train flowers --out runs/sharp --reconstruction features --weights vgg16.safetensors`
+    `boxwright vae train flowers --out runs/sharp --reconstruction features --latent 32 --set vae.pixels=0.1`
 
-    `boxwright vae train flowers --out runs/lite --reconstruction both --backbone efficientnet-lite0
-    --taps stage3,stage5,stage7 --start runs/flowers/best.safetensors`
+    `boxwright vae train flowers --out runs/vgg --reconstruction both --backbone vgg16 --taps conv1,conv2,conv3
+    --weights vgg16.safetensors --start runs/flowers/best.safetensors`
 
     `boxwright vae train flowers --out runs/flowers --set vae.free_bits=0.05 --set train.ema=0.995`
     """

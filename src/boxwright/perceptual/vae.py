@@ -52,8 +52,8 @@ class VaeSettings:
     pixels: float = 1.0
     deviation: float = 0.0
     features: float = 0.0
-    backbone: str = "vgg16"
-    taps: tuple[str, ...] = ("conv1", "conv2", "conv3")
+    backbone: str = "efficientnet-lite0"
+    taps: tuple[str, ...] = ("stage3", "stage5", "stage7")
     beta: float = 1.0
     free_bits: float = 0.0
     warmup: int = 0
