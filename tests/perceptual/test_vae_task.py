@@ -191,6 +191,12 @@ def test_the_deviation_starts_at_the_pictures_own(paths: tuple[Path, ...]) -> No
     assert fixed == pytest.approx(0.2)
 
 
+def test_features_need_a_network_before_anything_is_learned(paths: tuple[Path, ...]) -> None:
+    learned, held = hold_back(paths, SETTINGS.held, SETTINGS.seed)
+    with pytest.raises(ValueError, match="no distance was given"):
+        VaeTask(replace(SETTINGS, features=1.0), learned, held)
+
+
 def test_a_deviation_that_is_given_is_no_weight(paths: tuple[Path, ...], tmp_path: Path) -> None:
     """The loop lets all weights of a network learn."""
     given = task(paths, replace(SETTINGS, deviation=0.2))

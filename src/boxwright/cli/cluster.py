@@ -114,7 +114,6 @@ def command(
             jobs=jobs is not None,
             threads=threads is not None,
         )
-
         on = SparkClusterSettings(_count(k), method, _components(pca), whiten, normalise, seed, most)
         graph = None
         # What has its features already needs no network, and no torch.
@@ -235,14 +234,12 @@ def _count(text: str) -> int | None:
 
 
 def _components(text: str) -> float | None:
-
     if text == "none":
         return None
     return _finite(text, "--pca", "give a count, a part of the variance such as .95, or none")
 
 
 def _threshold(text: str) -> float | None:
-
     if text == "auto":
         return None
     return _finite(text, "--duplicates", "give a distance such as .01, or auto")

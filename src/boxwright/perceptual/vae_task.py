@@ -86,7 +86,7 @@ class VaeTask(Task):
         some = Squares(learned[:: max(1, len(learned) // _FOR_UNITS)], settings.size)
         variety = torch.from_numpy(some.middles())
         self._features = None if trunk is None else _features(trunk, variety)
-        self.objective = VaeObjective(settings, self._seen)
+        self.objective = VaeObjective(settings, None if self._features is None else self._seen)
         if start is not None:
             begin_with(net, start)
         else:
@@ -158,8 +158,7 @@ class VaeTask(Task):
 
     def _seen(self, decoded: Tensor, pictures: Tensor) -> Tensor:
         """The distance of deep features."""
-        if self._features is None:
-            raise ValueError("features have a weight, but there is no network to see them by")
+        assert self._features is not None
         with torch.inference_mode(False):  # else gradients could not go through what is moved here
             self._features.to(pictures.device)
         distance: Tensor = self._features(decoded, pictures)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float32
 
 from boxwright.card import Card
 from boxwright.errors import InputError
@@ -15,8 +16,8 @@ from boxwright.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-Run = Callable[[np.ndarray], np.ndarray]
-"""A batch of pictures, [batch, channel, row, column], to what the network makes of it."""
+Run = Callable[[Float32[np.ndarray, "batch 3 height width"]], Float32[np.ndarray, "batch channel tall wide"]]
+"""A batch of pictures to what the network makes of it."""
 Build = Callable[[Mapping[str, Any]], "nn.Module"]
 """From a card's settings the network with fresh weights; imports torch when it is called."""
 
@@ -91,7 +92,9 @@ def eager(net: nn.Module) -> Run:
     device = next(net.parameters()).device
 
     @torch.inference_mode()
-    def run(pictures: np.ndarray) -> np.ndarray:
+    def run(
+        pictures: Float32[np.ndarray, "batch 3 height width"],
+    ) -> Float32[np.ndarray, "batch channel tall wide"]:
         found: np.ndarray = net(torch.from_numpy(pictures).to(device)).float().cpu().numpy()
         return found
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 Matrix = list[list[Fraction]]
 
@@ -103,7 +103,7 @@ def _fits(node: NodeProto, weights: dict[str, tuple[int, ...]]) -> bool:
 _RESULT, _WEIGHT, _DATA = "winograd.result", "winograd.weight", "winograd.data"
 
 
-def _constants() -> list[object]:
+def _constants() -> list[TensorProto]:
     """The transformations of both axes at once."""
     from onnx import numpy_helper
 
@@ -178,9 +178,9 @@ def _nodes(conv: NodeProto, shape: tuple[int, ...], size: tuple[int, int]) -> It
     yield node("Add", [made, f"{name}.bias"], name)
 
 
-def _sides(entry: object) -> tuple[int, int] | None:
+def _sides(entry: ValueInfoProto) -> tuple[int, int] | None:
     """Height and width of a map, where both are fixed."""
-    dims = entry.type.tensor_type.shape.dim  # type: ignore[attr-defined]
+    dims = entry.type.tensor_type.shape.dim
     if len(dims) != 4 or not dims[2].dim_value or not dims[3].dim_value:
         return None
     return dims[2].dim_value, dims[3].dim_value
