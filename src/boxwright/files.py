@@ -20,6 +20,10 @@ from boxwright.errors import InputError
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
 """What `replacing` calls a file that is not complete."""
+_BEGINNINGS = tuple("=+-@\t\r")
+"""How a cell begins that a spreadsheet may run; a number is none."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_QUOTED = re.compile(r"'+[=+@\t\r-]")
 
 
 @contextmanager
@@ -71,6 +75,30 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Write UTF-8 text to `path`, all of it or nothing."""
     write_bytes(path, content.encode())
+
+
+def spreadsheet_cell(value: object) -> object:
+    """A cell that no spreadsheet takes for a formula: a text that begins like one gets an apostrophe before it.
+
+    >>> spreadsheet_cell("=HYPERLINK(1)"), spreadsheet_cell("cat"), spreadsheet_cell(-1.5)
+    ("'=HYPERLINK(1)", 'cat', -1.5)
+    """
+    if isinstance(value, str) and (_runs(value) or _QUOTED.match(value)):
+        return f"'{value}"
+    return value
+
+
+def spreadsheet_text(cell: str) -> str:
+    """What `spreadsheet_cell` was given, from the text of the cell.
+
+    >>> spreadsheet_text("'=HYPERLINK(1)"), spreadsheet_text("'n roses"), spreadsheet_text("cat")
+    ('=HYPERLINK(1)', "'n roses", 'cat')
+    """
+    return cell[1:] if _QUOTED.match(cell) else cell
+
+
+def _runs(text: str) -> bool:
+    return text[:1] in _BEGINNINGS and not _NUMBER.fullmatch(text)
 
 
 def sweep(folder: Path) -> None:

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 from PIL import Image
 
+from boxwright.data.formats.conventions import are_corners, are_fractions
 from boxwright.data.records import Dataset, Sample
 
 SIZES = ((40, 60), (64, 33), (17, 90))
@@ -82,6 +84,13 @@ def plans(draw: Any) -> dict[str, Any]:
         extra = draw(st.dictionaries(st.sampled_from(["license", "weather"]), values, max_size=2))
         identity = number + 100 * draw(st.integers(0, 9))
         pictures.append({"stem": stem, "size": size, "objects": held, "extra": extra, "id": identity})
+    held = [(o["box"], picture["size"]) for picture in pictures for o in picture["objects"]]
+    drawn, sizes = np.array([box for box, _ in held], np.float64).reshape(-1, 4), [size for _, size in held]
+    sides = np.concatenate([drawn[:, :2], drawn[:, 2:] - drawn[:, :2]], axis=1)
+    # Such boxes are taken for mistakes, and are not kept in silence.
+    for each in (slice(None), *(slice(i, i + 1) for i in range(len(held)))):
+        assume(not are_fractions(drawn[each], sizes[each]) and not are_corners(sides[each], sizes[each]))
+        assume(not are_fractions(sides[each], sizes[each]))
     return {
         "splits": splits,
         "classes": classes,

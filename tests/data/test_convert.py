@@ -13,6 +13,7 @@ from hypothesis import given, settings
 
 from boxwright.data import open_dataset, splits
 from boxwright.data.convert import convert
+from boxwright.data.formats.options import ReadOptions
 from boxwright.data.formats.writers import write
 from boxwright.data.losses import losses
 from boxwright.data.records import Dataset
@@ -198,10 +199,10 @@ def test_bad_entries_can_be_left_out_and_are_counted(tmp_path: Path) -> None:
 
 def test_a_flag_for_zero_based_voc_belongs_to_the_source_or_else_the_target(tmp_path: Path) -> None:
     source = HEALTHY["csv"](tmp_path / "source")
-    convert(source, tmp_path / "zero", "voc", voc_zero_based=True)
+    convert(source, tmp_path / "zero", "voc", options=ReadOptions(voc_zero_based=True))
     shifted = open_dataset(tmp_path / "zero", "train")[0].boxes
     assert (shifted == open_dataset(source, "train")[0].boxes - 1).all()
-    convert(tmp_path / "zero", tmp_path / "one", "voc", voc_zero_based=True)
+    convert(tmp_path / "zero", tmp_path / "one", "voc", options=ReadOptions(voc_zero_based=True))
     assert (open_dataset(tmp_path / "one", "train")[0].boxes == open_dataset(source, "train")[0].boxes).all()
 
 

@@ -32,7 +32,9 @@ TEXTS = {
 @pytest.mark.parametrize("kind", HEALTHY)
 def test_all_formats_tell_the_same(kind: str, tmp_path: Path) -> None:
     source = HEALTHY[kind](tmp_path)
-    assert detect(source) == (kind, ("train", "val")) and bw.splits(str(source)) == ("train", "val")
+    found = detect(source)
+    assert (found.format.name, found.splits, found.passed_over) == (kind, ("train", "val"), ())
+    assert bw.splits(str(source)) == ("train", "val")
     train, val, whole = (bw.open_dataset(source, split) for split in ("train", "val", None))
     assert (len(train), len(val), len(whole)) == (4, 3, 7)
     assert [s.path.name for s in whole] == [f"{name}.png" for name in "abcdefg"]

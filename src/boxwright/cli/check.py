@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from boxwright.cli.data import FollowLinks, Images, Test, Train, Val, named_splits
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 _FIRST = 3  # findings of a kind that are shown; --json has all
 _CLASSES = 20  # rows of the table of classes
 _COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
-_FORMATS = {"coco": "COCO", "voc": "Pascal VOC", "yolo": "YOLO", "csv": "CSV", "folders": "labelled pictures"}
 
 
 def command(
@@ -35,6 +36,11 @@ def command(
         list[str] | None, typer.Option(metavar="ID", help="Only this check (repeatable).")
     ] = None,
     skip: Annotated[list[str] | None, typer.Option(metavar="ID", help="Not this check (repeatable).")] = None,
+    images: Images = None,
+    follow_links: FollowLinks = True,
+    train_path: Train = None,
+    val_path: Val = None,
+    test_path: Test = None,
     voc_zero_based: Annotated[
         bool, typer.Option("--voc-zero-based", help="VOC files count pixels from 0, not from 1.")
     ] = False,
@@ -68,11 +74,14 @@ def command(
     from boxwright.cli.console import progress
     from boxwright.data.doctor import examine
     from boxwright.data.doctor.repair import repair
+    from boxwright.data.open import read_options
 
+    options = read_options(voc_zero_based, images, follow_links)
+    named = named_splits(train_path, val_path, test_path)
     diagnosis = examine(
-        data, only=only or (), skip=skip or (), fast=fast, voc_zero_based=voc_zero_based, watch=progress
+        data, only=only or (), skip=skip or (), fast=fast, options=options, named=named, watch=progress
     )
-    repaired = None if fix is None else repair(data, fix, voc_zero_based=voc_zero_based, watch=progress)
+    repaired = None if fix is None else repair(data, fix, options=options, named=named, watch=progress)
     if as_json:
         written = {} if repaired is None else {"fixed": repaired.to_dict()}
         typer.echo(json.dumps(diagnosis.to_dict() | written, indent=2))
@@ -83,10 +92,12 @@ def command(
 
 
 def _show(diagnosis: Diagnosis, repaired: Repaired | None) -> None:
+    from boxwright.data.open import NAMES
+
     console = _console()
     splits = [split for split in diagnosis.splits if split]
     console.print(
-        _plain(f"{diagnosis.path}: {_FORMATS[diagnosis.format]}, {', '.join(splits) or 'not split'}"),
+        _plain(f"{diagnosis.path}: {NAMES[diagnosis.format]}, {', '.join(splits) or 'not split'}"),
         soft_wrap=True,
     )
     _numbers(console, diagnosis.statistics)
@@ -184,10 +195,27 @@ def _verdict(diagnosis: Diagnosis, repaired: Repaired | None) -> str:
         ", ".join(f"{count} {word}{'s' * (count > 1)}" for count, word in counts if count) or "Nothing found"
     )
     if repaired is not None:
-        return f"{said}. {repaired.summary()}"
+        return f"{said}. {repaired.summary()} {_advice(diagnosis, repaired.path)}"
     if diagnosis.errors:
         return f"{said}. For a copy without the errors: boxwright check {diagnosis.path} --fix OUT"
-    return f"{said}. To train on it: boxwright train {diagnosis.path} --out runs/first"
+    return f"{said}. {_advice(diagnosis, diagnosis.path)}"
+
+
+def _advice(diagnosis: Diagnosis, path: Path) -> str:
+    """How to train on it, or why one cannot: the same decision as `boxwright train` makes."""
+    from boxwright.data.splits import choose
+    from boxwright.errors import InputError
+
+    try:
+        choice = choose([split for split in diagnosis.splits if split], path)
+    except InputError as error:
+        return f"Not yet to be trained on: {error.message}; {error.hint}"
+    numbers = diagnosis.statistics.get(choice.train or "")
+    if numbers is not None and not numbers.objects - numbers.ignored:
+        return "Not to be trained on: no object to learn."
+    if choice.val is None and (numbers is None or numbers.images < 2):
+        return "Not to be trained on: one image cannot be divided into training and validation."
+    return f"To train on it: boxwright train {path} --out runs/first"
 
 
 def _list_checks(as_json: bool) -> None:

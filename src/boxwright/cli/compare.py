@@ -73,14 +73,15 @@ def command(
 
     failed = 0
     if not report_only:
-        from boxwright.cli.train import open_splits
+        from boxwright.cli.data import open_training
+        from boxwright.data.open import read_options
 
         common = list(change or [])
         common += [f"train.epochs={epochs}"] if epochs is not None else []
         common += [f"train.freeze={freeze}"] if freeze is not None else []
         variants = chosen(models or [], ablation, common, history.VARIANTS if lineage else ())
         # One split for all seeds: what is held out must not vary with them.
-        train_images, val_images = open_splits(data, val_split, "error", 0)
+        train_images, val_images = open_training(data, {}, val_split, "error", read_options(), 0)
         test = open_dataset(data, "test") if "test" in splits(data) else val_images
         order = Order(out, variants, tuple(range(seeds)), train_images, val_images, test, weights, device)
         try:

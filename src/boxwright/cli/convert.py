@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright.cli.data import FollowLinks, Images
+
 if TYPE_CHECKING:
     from boxwright.data.convert import Conversion
 
@@ -28,6 +30,8 @@ def command(
             "--skip-bad", help="Leave out missing images and broken entries; else stop at the first."
         ),
     ] = False,
+    images: Images = None,
+    follow_links: FollowLinks = True,
     voc_zero_based: Annotated[
         bool,
         typer.Option(
@@ -49,6 +53,7 @@ def command(
 
     from boxwright.cli.console import progress
     from boxwright.data.convert import convert
+    from boxwright.data.open import read_options
 
     done = convert(
         source,
@@ -57,7 +62,7 @@ def command(
         only=split or (),
         images="link" if link else "copy",
         policy="skip" if skip_bad else "error",
-        voc_zero_based=voc_zero_based,
+        options=read_options(voc_zero_based, images, follow_links),
         renumber=renumber,
         watch=progress,
     )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from boxwright.cli.data import FollowLinks, Images
+
 if TYPE_CHECKING:
     from boxwright.evaluate import Report
 
@@ -20,6 +22,8 @@ def command(
     split: Annotated[
         str | None, typer.Option(help="Which part of the data set; test, or else val, if not given.")
     ] = None,
+    images: Images = None,
+    follow_links: FollowLinks = True,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -56,7 +60,7 @@ def command(
 
     policy: Literal["error", "skip"] = "skip" if skip else "error"
     loaded = load(model)
-    dataset = open_dataset(data, _split(data, split), policy)
+    dataset = open_dataset(data, _split(data, split), policy, images=images, follow_links=follow_links)
     report = evaluate_model(
         loaded,
         dataset,

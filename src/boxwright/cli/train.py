@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from boxwright.cli.data import FollowLinks, Images, Train, Val, named_splits, open_training
+
 if TYPE_CHECKING:
     from boxwright.data.records import Dataset
 
@@ -48,6 +50,10 @@ def command(
             help="The split that validates, or the part of `train` that is held out for it, as 0.15."
         ),
     ] = "auto",
+    images: Images = None,
+    follow_links: FollowLinks = True,
+    train_path: Train = None,
+    val_path: Val = None,
     change: Annotated[
         list[str] | None,
         typer.Option(
@@ -84,6 +90,7 @@ def command(
     """
     import torch
 
+    from boxwright.data.open import read_options
     from boxwright.recipes import find
     from boxwright.training.settings import changed, sorted_changes
     from boxwright.training.stop import Interrupted
@@ -98,7 +105,13 @@ def command(
     augment = changed(recipe.augment, changes["augment"], name="augment")
     shape = changed(recipe.settings, changes["model"], name="model")
 
-    train_images, val_images = open_splits(data, val_split, settings.bad_images, settings.seed)
+    options, named = (
+        read_options(images=images, follow_links=follow_links),
+        named_splits(train_path, val_path),
+    )
+    train_images, val_images = open_training(
+        data, named, val_split, settings.bad_images, options, settings.seed
+    )
     torch.manual_seed(settings.seed)
     detector = begin(
         model,
@@ -141,41 +154,7 @@ def default_model(data: Path) -> str:
     """A small detector, or for folders of labelled pictures a small classifier."""
     from boxwright.data.open import detect
 
-    return "efficientnet-lite0" if detect(data)[0] == "folders" else "ssd320-efficientnet-lite0"
-
-
-def open_splits(data: Path, val_split: str, policy: Any, seed: int) -> tuple[Dataset, Dataset]:
-    """The training and the validation images; says so when the latter are held out of the former.
-
-    Raises:
-        InputError: no data, no such split, or splits without one to train on.
-    """
-    from boxwright.data import open_dataset, splits
-    from boxwright.data.hold_out import hold_out
-    from boxwright.errors import InputError
-    from boxwright.training.setup import HELD_OUT
-
-    there = splits(data)
-    if len(there) > 1 and "train" not in there:
-        raise InputError(
-            f"no split 'train' among {', '.join(there)}", path=data, hint="name one of them train"
-        )
-    first = "train" if "train" in there else (there[0] if there else None)
-    images = open_dataset(data, first, policy)
-    if val_split == "auto" and "val" in there and first != "val":
-        val_split = "val"
-    if val_split in there and val_split != first:
-        return images, open_dataset(data, val_split, policy)
-    try:
-        part = HELD_OUT if val_split == "auto" else float(val_split)
-    except ValueError:
-        known = ", ".join(name for name in there if name != first) or "none beside the one to train on"
-        raise InputError(
-            f"no split {val_split!r} to validate with", path=data, hint=f"there: {known}"
-        ) from None
-    kept, held = hold_out(images, part, seed)
-    typer.echo(f"{len(held)} of {len(images)} images are held out for validation (seed {seed})")
-    return kept, held
+    return "efficientnet-lite0" if detect(data).format.name == "folders" else "ssd320-efficientnet-lite0"
 
 
 def suggest(

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from boxwright.data.formats.options import DEFAULT, ReadOptions
 from boxwright.data.formats.writers import FORMATS, write
 from boxwright.data.formats.writers.placing import Images, Watch, quietly
 from boxwright.data.losses import losses
@@ -61,7 +62,7 @@ def convert(
     only: Sequence[str] = (),
     images: Images = "copy",
     policy: Policy = "error",
-    voc_zero_based: bool = False,
+    options: ReadOptions = DEFAULT,
     renumber: bool = False,
     watch: Watch = quietly,
 ) -> Conversion:
@@ -74,7 +75,8 @@ def convert(
         only: the splits to convert; all of them if empty.
         images: "copy" or "link" (hard links: no space, but a change to one changes both).
         policy: as in `open_dataset`.
-        voc_zero_based: VOC files count pixels from 0: those of `source` if it is VOC, else the written ones.
+        options: how `source` is read; VOC files that count pixels from 0: those of `source` if it is VOC, else the
+            written ones.
         renumber: give the classes the ids 0 to C-1 (programs that read YOLO often want that).
         watch: passes the images on as they are written, and shows it.
 
@@ -88,10 +90,10 @@ def convert(
         raise InputError(
             "lies inside the data set to convert", path=target, hint="choose a folder outside it"
         )
-    parts = _read(source, only, policy, voc_zero_based)
+    parts = _read(source, only, policy, options)
     if renumber:
         parts = [replace(part, ids=tuple(range(len(part.ids)))) for part in parts]
-    zero_based = voc_zero_based and parts[0].format != "voc"
+    zero_based = options.voc_zero_based and parts[0].format != "voc"
     write(parts, target, to, images=images, watch=watch, voc_zero_based=zero_based)
     return Conversion(
         target,
@@ -108,15 +110,15 @@ def _notes(part: Dataset, to: str) -> Iterator[str]:
         yield "The class numbers are not 0 to C-1, which some trainers want; --renumber makes them so."
 
 
-def _read(source: Path, names: Sequence[str], policy: Policy, voc_zero_based: bool) -> list[Dataset]:
+def _read(source: Path, names: Sequence[str], policy: Policy, options: ReadOptions) -> list[Dataset]:
     """Each split, all with the same classes; a split without images stays one."""
-    kind, there = detect(source)
-    check_split(source, names, there)
+    found = detect(source)
+    check_split(source, names, found.splits)
     parts = []
-    for name in names or there or ("",):
+    for name in names or found.splits or ("",):
         findings: list[Finding] = []
         report = stopping(findings, policy)
-        part = read_split(source, name, report, kind=kind, voc_zero_based=voc_zero_based)
+        part = read_split(source, name, report, found=found, options=options)
         parts.append(replace(part, findings=tuple(findings)))
     if not any(parts):
         raise InputError("has no images", path=source, hint="boxwright check says what is wrong with it")

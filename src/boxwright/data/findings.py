@@ -32,11 +32,14 @@ class Check:
     fix: str = ""
 
 
-DROP_OBJECT, DROP_IMAGE = "object left out", "image left out"
+DROP_IMAGE = "image left out"
+DROP_BOTH = "image left out, lest the object be taken for background"
 
 CHECKS: dict[str, Check] = {
     # Files that cannot be read at all.
-    "file-unreadable": Check("error", "an annotation file cannot be opened or is not UTF-8 text", "always"),
+    "file-unreadable": Check(
+        "error", "an annotation file cannot be opened, or is not text in its own encoding", "always"
+    ),
     "json-syntax": Check("error", "the file is not JSON", "always"),
     "json-shape": Check(
         "error", "the JSON is not a COCO data set (images, annotations, categories)", "always"
@@ -55,26 +58,39 @@ CHECKS: dict[str, Check] = {
     "path-escape": Check("error", "a file name leads out of the data folder", "always", DROP_IMAGE),
     # Records that contradict each other.
     "record-shape": Check(
-        "error", "an entry lacks a key or has a value of the wrong kind", "policy", DROP_OBJECT
+        "error", "an entry lacks a key or has a value of the wrong kind", "policy", DROP_BOTH
     ),
-    "label-line": Check("error", "a line is not a class number and its coordinates", "policy", DROP_OBJECT),
+    "label-line": Check("error", "a line is not a class number and its coordinates", "policy", DROP_BOTH),
     "id-duplicate": Check(
-        "error", "two entries have the same id; evaluation would count wrongly", "policy", DROP_OBJECT
+        "error",
+        "two entries have the same id; evaluation would count wrongly",
+        "policy",
+        "objects numbered anew, images left out",
     ),
-    "class-unknown": Check("error", "an object's class is not in the list of classes", "policy", DROP_OBJECT),
+    "class-unknown": Check("error", "an object's class is not in the list of classes", "policy", DROP_BOTH),
     "class-duplicate": Check("warning", "two classes have the same name", "never"),
     "class-count": Check("warning", "the stated number of classes is not the number of names", "never"),
     "class-list": Check(
         "warning", "the list of class names lacks names that are used, and is not followed", "never"
     ),
     "image-unknown": Check(
-        "error", "an annotation belongs to an image that is not listed", "policy", DROP_OBJECT
+        "error", "an annotation belongs to an image that is not listed", "policy", "annotation left out"
     ),
     "image-duplicate": Check("warning", "an image is listed twice in one split", "never", "kept once"),
-    "split-missing": Check("error", "a split's folder or list does not exist", "policy", "split left out"),
+    "split-missing": Check("warning", "a split's folder or list does not exist", "never", "split left out"),
     "image-missing": Check("error", "the image file does not exist", "policy", DROP_IMAGE),
     "image-unreadable": Check("error", "the image file cannot be decoded", "policy", DROP_IMAGE),
     "annotation-missing": Check("error", "a listed image has no annotation file", "policy", DROP_IMAGE),
+    "labels-missing": Check(
+        "error", "no image of the split has a label file: all would count as without objects", "policy"
+    ),
+    "label-keypoints": Check(
+        "error",
+        "lines hold keypoints without kpt_shape, which would be read as polygons",
+        "policy",
+        DROP_BOTH,
+    ),
+    "file-passed-over": Check("info", "a file was looked at and is not read", "never"),
     "label-missing": Check("info", "an image has no label file and counts as one without objects", "never"),
     "label-without-image": Check(
         "warning", "a label file belongs to no image", "never", "label file left out"
@@ -82,19 +98,40 @@ CHECKS: dict[str, Check] = {
     "filename-differs": Check(
         "warning", "<filename> names another file than the annotation's own name", "never", "name put right"
     ),
+    "image-inexact": Check(
+        "warning",
+        "an image is there under a name that is not quite the stated one",
+        "never",
+        "name put right",
+    ),
     "size-invalid": Check(
         "warning", "the stated image size is not two positive numbers", "never", "size taken from the image"
     ),
     # Boxes.
-    "box-shape": Check("error", "a box is not four numbers", "policy", DROP_OBJECT),
-    "box-nan": Check("error", "a box has a coordinate that is not finite", "never", DROP_OBJECT),
+    "box-shape": Check("error", "a box is not four numbers", "policy", DROP_BOTH),
+    "box-nan": Check("error", "a box has a coordinate that is not finite", "never", DROP_BOTH),
     "box-swapped": Check(
-        "error", "a box ends before it begins (corners swapped, or a negative size)", "never", DROP_OBJECT
+        "error", "a box ends before it begins (corners swapped, or a negative size)", "never", DROP_BOTH
     ),
-    "box-no-area": Check("error", "a box has no area", "never", DROP_OBJECT),
-    "box-off-image": Check("error", "a box lies wholly outside its image", "never", DROP_OBJECT),
+    "box-no-area": Check("error", "a box has no area", "never", DROP_BOTH),
+    "box-off-image": Check("error", "a box lies wholly outside its image", "never", DROP_BOTH),
     "box-not-normalised": Check(
-        "error", "a YOLO box is not given in fractions of the image", "never", DROP_OBJECT
+        "error", "a YOLO box is not given in fractions of the image", "never", DROP_BOTH
+    ),
+    "box-fractions": Check(
+        "error",
+        "all boxes are in fractions of the image, where the format has pixels",
+        "policy",
+        "boxes scaled",
+    ),
+    "box-corners": Check(
+        "error",
+        "all boxes are corners (xmin, ymin, xmax, ymax), where the format has x, y, width, height",
+        "policy",
+        "boxes read as corners",
+    ),
+    "outline-unreadable": Check(
+        "warning", "an object's outline cannot be read; its box can", "never", "outline left out"
     ),
     "box-outside": Check("warning", "a box reaches beyond its image", "never", "box clipped"),
     # What only the doctor looks for: image files against what is said of them.

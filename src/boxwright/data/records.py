@@ -60,6 +60,7 @@ class Sample:
         attributes: per object whatever else the file said (truncated, pose, parts, ...).
         image_id: the file's own id of the image (COCO's integer, otherwise the file's stem).
         extra: whatever else the file said of the image.
+        lost: objects that the file has on this image and that cannot be read; where they are is not background.
     """
 
     path: Path
@@ -74,6 +75,7 @@ class Sample:
     attributes: tuple[Mapping[str, Any], ...] = ()
     image_id: int | str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    lost: int = 0
 
     @property
     def ignore(self) -> Bool[np.ndarray, " gt"]:

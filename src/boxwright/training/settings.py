@@ -17,6 +17,9 @@ from boxwright.errors import InputError, near
 
 Record = TypeVar("Record")
 
+HELD_OUT = 0.15
+"""The part of the training images that validates where no other images do."""
+
 
 @dataclass(frozen=True)
 class DescentSettings:

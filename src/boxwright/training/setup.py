@@ -27,13 +27,11 @@ from boxwright.training.loader import Loaded
 from boxwright.training.memory import keep_freed_memory
 from boxwright.training.pace import place_in
 from boxwright.training.regions import FILE, known
-from boxwright.training.settings import TrainSettings
+from boxwright.training.settings import HELD_OUT, TrainSettings
 from boxwright.training.workers import Pool, automatic_workers
 
 CACHE_BYTES = 1e9
 OVERFIT_ITERATIONS = 200
-HELD_OUT = 0.15
-"""The part of the training images that validates where no other images do."""
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,31 @@ def _no_dog_in_val(root: Path) -> None:
         xml(root / "Annotations" / f"{name}.xml", OBJECTS[:1])
 
 
+def _pose(root: Path) -> None:
+    """Boxes with six keypoints in each, and nothing in data.yaml that says so."""
+    for label in (root / "labels").rglob("*.txt"):
+        label.write_text(
+            "0 0.5 0.5 0.3 0.4 " + " ".join(f"{0.4 + i / 50} {0.4 + i / 40}" for i in range(6)) + "\n"
+        )
+
+
+def _fractions(root: Path) -> None:
+    def edit(content: dict[str, Any]) -> None:
+        for entry in content["annotations"]:
+            entry["bbox"] = [v / side for v, side in zip(entry["bbox"], (WIDTH, HEIGHT) * 2, strict=True)]
+
+    change(root, edit)
+
+
+def _corners(root: Path) -> None:
+    def edit(content: dict[str, Any]) -> None:
+        for entry in content["annotations"]:
+            entry["bbox"] = [30, 20, 60, 40] if entry["category_id"] == 7 else [25, 21, 62, 44]
+
+    change(root, edit)
+
+
+_NO_LABELS = frozenset({"label-missing", "image-without-objects", "class-unused"})
 _XML, _LIST = "Annotations/a.xml", "ImageSets/Main/train.txt"
 _JSON, _LABEL = "annotations/instances_train.json", "labels/train/a.txt"
 
@@ -173,7 +198,6 @@ AILMENTS = (
         "split-missing",
         "yolo",
         _replace("data.yaml", "images/val", "images/gone"),
-        frozenset({"split-empty"}),
     ),
     Ailment("image-missing", "voc", lambda root: (root / "JPEGImages/a.png").unlink()),
     Ailment("image-missing", "coco", lambda root: (root / "train/a.png").unlink()),
@@ -183,6 +207,13 @@ AILMENTS = (
         "label-missing", "yolo", lambda root: (root / _LABEL).unlink(), frozenset({"image-without-objects"})
     ),
     Ailment("label-without-image", "yolo", _write("labels/train/z.txt", "0 0.5 0.5 0.2 0.2\n")),
+    Ailment("labels-missing", "yolo", lambda root: shutil.rmtree(root / "labels"), _NO_LABELS),
+    Ailment(
+        "label-keypoints", "yolo", _pose, frozenset({"label-line", "image-without-objects", "class-unused"})
+    ),
+    Ailment("file-passed-over", "coco", _write("annotations/captions_train.json", '{"caption": 1}')),
+    Ailment("image-inexact", "coco", _coco(lambda c: c["images"][0].update(file_name="A.PNG"))),
+    Ailment("outline-unreadable", "coco", _coco(lambda c: c["annotations"][0].update(segmentation=[[1, 2]]))),
     Ailment("filename-differs", "voc", lambda root: xml(root / _XML, image="b.png")),
     Ailment("size-invalid", "coco", _coco(lambda c: c["images"][0].update(width=0))),
     # Boxes.
@@ -192,6 +223,8 @@ AILMENTS = (
     Ailment("box-no-area", "coco", _box(10, 10, 0, 5)),
     Ailment("box-off-image", "coco", _box(WIDTH + 5, 10, 9, 9)),
     Ailment("box-not-normalised", "yolo", _append(_LABEL, "0 30 20 10 10\n")),
+    Ailment("box-fractions", "coco", _fractions),
+    Ailment("box-corners", "coco", _corners),
     Ailment("box-outside", "voc", _voc_objects(("cat", (30, 10, WIDTH + 9, 30)))),
     # Image files against what is said of them.
     Ailment("image-empty", "voc", _write("JPEGImages/a.png", b"")),

@@ -42,7 +42,7 @@ def test_splits_share_their_classes(tmp_path: Path) -> None:
 
 def test_one_folder_of_pictures_is_no_data_set(tmp_path: Path) -> None:
     labelled(tmp_path, "pictures")
-    with pytest.raises(InputError, match="a folder of pictures for each class"):
+    with pytest.raises(InputError, match="a folder of images for each class"):
         open_dataset(tmp_path)
 
 

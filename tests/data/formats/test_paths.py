@@ -33,7 +33,7 @@ def test_names_that_leave_the_folder_are_refused(name: str, tmp_path: Path) -> N
         DataFolder(tmp_path).find(name, [tmp_path, tmp_path / "images"])
 
 
-def test_symbolic_links_may_not_lead_out(tmp_path: Path) -> None:
+def test_symbolic_links_lead_out_unless_they_are_not_followed(tmp_path: Path) -> None:
     outside, root = tmp_path / "outside", tmp_path / "root"
     for folder in (outside, root / "real"):
         folder.mkdir(parents=True)
@@ -42,7 +42,9 @@ def test_symbolic_links_may_not_lead_out(tmp_path: Path) -> None:
     (root / "folder").symlink_to(outside)
     (root / "fine.png").symlink_to(root / "real" / "a.png")
     (root / "near").symlink_to(root / "real")
-    folder = DataFolder(root)
+    for name in ("file.png", "folder/a.png"):
+        assert DataFolder(root).file(name).is_file()
+    folder = DataFolder(root, follow_links=False)
     for name in ("file.png", "folder/a.png"):
         with pytest.raises(UnsafePathError, match="symbolic link"):
             folder.file(name)

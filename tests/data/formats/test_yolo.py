@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from boxwright.data import open_dataset, splits
+from boxwright.data.formats.options import ReadOptions
 from boxwright.data.open import read_split
 from boxwright.data.records import Finding
 from boxwright.errors import InputError
@@ -136,10 +137,10 @@ def test_names(names: str, classes: tuple[str, ...], ids: tuple[int, ...], tmp_p
         ("train: images/train\nnames: {-1: b}", "yaml-shape"),
         ("names: [cat, dog]", "yaml-shape"),
         ("train: 7\nnames: [cat, dog]", "yaml-shape"),
-        ("train: /etc\nnames: [cat, dog]", "path-escape"),
-        ("train: ../../etc\nnames: [cat, dog]", "path-escape"),
-        ("train: 'C:\\x'\nnames: [cat, dog]", "path-escape"),
-        ("path: /etc\ntrain: nowhere\nnames: [cat, dog]", "path-escape"),
+        ("train: /etc\nnames: [cat, dog]", "split-missing"),
+        ("train: ../../etc\nnames: [cat, dog]", "split-missing"),
+        ("train: 'C:\\x'\nnames: [cat, dog]", "split-missing"),
+        ("path: /etc\ntrain: nowhere\nnames: [cat, dog]", "split-missing"),
         ("train: nowhere\nnames: [cat, dog]", "split-missing"),
         ("train: images/train\nnames: [cat, cat]", "class-duplicate"),
         ("train: images/train\nnc: 3\nnames: [cat, dog]", "class-count"),
@@ -193,17 +194,21 @@ def test_layouts(tmp_path: Path) -> None:
     assert splits(source) == ("train",)
 
 
-def test_symbolic_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
+def test_symbolic_links_out_of_the_folder_are_followed_unless_refused(tmp_path: Path) -> None:
     source = yolo(tmp_path / "set")
     save(tmp_path / "secret.png", seed=1)
     (tmp_path / "secret.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     (source / "images/train/a.png").unlink()
     (source / "images/train/a.png").symlink_to(tmp_path / "secret.png")
-    with pytest.raises(InputError, match="symbolic link"):
-        open_dataset(source, "train")
+    assert open_dataset(source, "train")[0].path.name == "a.png"
+    with pytest.raises(InputError, match="symbolic link|no image|none of"):
+        open_dataset(source, "train", follow_links=False)
     (source / "labels/val/e.txt").unlink()
     (source / "labels/val/e.txt").symlink_to(tmp_path / "secret.txt")
-    assert checks(source, "val")[0] == "path-escape"
+    assert checks(source, "val") == []
+    found: list[Finding] = []
+    read_split(source, "val", found.append, options=ReadOptions(follow_links=False))
+    assert found[0].check == "path-escape"
 
 
 def test_the_same_truth_in_yolo_and_voc(shared: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from boxwright.data.doctor import checks_content, checks_files
@@ -17,9 +18,13 @@ from boxwright.data.doctor.examined import Examined, unions
 from boxwright.data.doctor.probe import Probe, Watch, probe_all
 from boxwright.data.doctor.statistics import SplitStatistics, statistics
 from boxwright.data.findings import CHECKS, finding
-from boxwright.data.open import detect, read_split
+from boxwright.data.formats.options import DEFAULT, ReadOptions
+from boxwright.data.named import read_named
+from boxwright.data.open import Found, detect, read_split
 from boxwright.data.records import Dataset, Finding
 from boxwright.errors import InputError, near
+
+_NONE: Mapping[str, Path] = MappingProxyType({})
 
 Checker = Callable[[Examined], Iterable[Finding]]
 
@@ -57,7 +62,7 @@ class Diagnosis:
 
     Attributes:
         path: the data set.
-        format: "coco", "voc", "yolo" or "csv".
+        format: "coco", "voc", "yolo", "csv", ...: a name in `boxwright.data.open.NAMES`.
         splits: names of the splits; ("",) where there are none.
         findings: worst first, by check, in the order of the files.
         statistics: each split in numbers.
@@ -91,7 +96,8 @@ def examine(
     only: Collection[str] = (),
     skip: Collection[str] = (),
     fast: bool = False,
-    voc_zero_based: bool = False,
+    options: ReadOptions = DEFAULT,
+    named: Mapping[str, Path] = _NONE,
     jobs: int | None = None,
     watch: Watch | None = None,
 ) -> Diagnosis:
@@ -102,7 +108,8 @@ def examine(
         only: ids of the checks to report; all by default.
         skip: ids of checks to leave out.
         fast: read image headers only; truncated images and pictures that come twice go unnoticed.
-        voc_zero_based: VOC files count pixels from 0, not from 1.
+        options: how the data set is read.
+        named: splits that a person names by hand, as `boxwright.data.named.open_named` takes them.
         jobs: images decoded at a time; as many as there are processors by default.
         watch: passes images on as they are looked at, and shows it.
 
@@ -111,9 +118,10 @@ def examine(
     """
     path = Path(path)
     wanted = _wanted(only, skip)
-    kind, names = detect(path)
-    parts = read_parts(path, kind, names, voc_zero_based)
+    there = detect(path)
+    parts = read_parts(path, there, options, named)
     findings = [found for part in parts.values() for found in part.findings]
+    findings += [finding("file-passed-over", file, "", why) for file, why in there.passed_over]
     sides = {split: {sample.path for sample in part} for split, part in parts.items()}
     whole = unions(sides)
     probes: dict[Path, Probe] = {}
@@ -122,14 +130,16 @@ def examine(
         paths = [sample.path for part in parts.values() for sample in part]
         probes = probe_all(paths, decode=decode, jobs=jobs, watch=watch)
     own = {split: part for split, part in parts.items() if split not in whole}
-    data = Examined(kind, own, probes, frozenset(Path(found.file).absolute() for found in findings))
+    data = Examined(
+        there.format.name, own, probes, frozenset(Path(found.file).absolute() for found in findings)
+    )
     for check, ids in CHECKERS:
         if wanted & ids:
             findings += run(check, data)
     sizes = {probe.path: probe.size for probe in probes.values() if probe.size is not None}
     return Diagnosis(
         path,
-        kind,
+        there.format.name,
         tuple(parts),
         _sorted(found for found in findings if found.check in wanted),
         {split: statistics(part, sizes) for split, part in parts.items()},
@@ -137,13 +147,16 @@ def examine(
 
 
 def read_parts(
-    path: Path, kind: str, names: Sequence[str], voc_zero_based: bool = False
+    path: Path, there: Found, options: ReadOptions = DEFAULT, named: Mapping[str, Path] = _NONE
 ) -> dict[str, Dataset]:
     """Each split by name as its reader gives it, with everything that the reader says of it."""
     parts: dict[str, Dataset] = {}
-    for name in names or [""]:
+    for name in [*named] or there.splits or [""]:
         findings: list[Finding] = []
-        part = read_split(path, name, findings.append, kind=kind, voc_zero_based=voc_zero_based)
+        if named:
+            part = read_named(path, name, named[name], findings.append, options)
+        else:
+            part = read_split(path, name, findings.append, found=there, options=options)
         parts[name] = replace(part, findings=tuple(findings))
     return parts
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,15 @@ from boxwright.data.doctor.checks_files import agree
 from boxwright.data.doctor.diagnosis import read_parts
 from boxwright.data.doctor.examined import unions
 from boxwright.data.doctor.probe import Probe, Watch, probe_all
-from boxwright.data.formats.writers import write
+from boxwright.data.formats import outlines
+from boxwright.data.formats.options import DEFAULT, ReadOptions
+from boxwright.data.formats.writers import FORMATS, write
 from boxwright.data.open import detect
 from boxwright.data.records import Dataset, Sample
 from boxwright.errors import InputError
+
+WRITTEN = (*FORMATS, "folders")
+_NONE: Mapping[str, Path] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -46,17 +52,16 @@ class Repaired:
 
     def summary(self) -> str:
         """One line for a person."""
-        return (
-            f"{self.path} has a clean copy: {self.images} images, {self.objects} objects. "
-            f"To train on it: boxwright train {self.path} --out runs/first"
-        )
+        left = f"{self.images_left_out} image{'s' * (self.images_left_out != 1)} left out"
+        return f"{self.path} has a clean copy: {self.images} images, {self.objects} objects; {left}."
 
 
 def repair(
     path: str | Path,
     out: str | Path,
     *,
-    voc_zero_based: bool = False,
+    options: ReadOptions = DEFAULT,
+    named: Mapping[str, Path] = _NONE,
     jobs: int | None = None,
     watch: Watch | None = None,
 ) -> Repaired:
@@ -65,7 +70,8 @@ def repair(
     Args:
         path: whatever `open_dataset` takes.
         out: a folder that is not there yet, or is empty, outside the data set.
-        voc_zero_based: VOC files count pixels from 0, not from 1; those written do so too.
+        options: how the data set is read; VOC files that count pixels from 0 are written so too.
+        named: splits that a person names by hand.
         jobs: images decoded at a time; as many as there are processors by default.
         watch: passes images on as they are looked at, and shows it.
 
@@ -77,14 +83,22 @@ def repair(
         raise InputError("lies inside the data set", path=out, hint="choose a folder outside of it")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError("is there already", path=out, hint="choose a new folder for the clean copy")
-    kind, names = detect(path)
-    parts = read_parts(path, kind, names, voc_zero_based)
+    there = detect(path)
+    parts = read_parts(path, there, options, named)
     probes = probe_all((s.path for part in parts.values() for s in part), jobs=jobs, watch=watch)
     clean = cleaned(parts, probes)
     if not clean:
         raise InputError("nothing is left of it to write", path=path, hint="boxwright check says why")
-    write(clean, out, kind, voc_zero_based=voc_zero_based)
     before, after = _totals(parts.values()), _totals(clean)
+    if not after[1]:
+        raise InputError(
+            "nothing is left of it to write: no object can be read",
+            path=path,
+            hint="boxwright check says why",
+        )
+    # Tools' own formats are only read; what they hold, COCO holds.
+    kind = there.format.name if there.format.name in WRITTEN else "coco"
+    write(clean, out, kind, voc_zero_based=options.voc_zero_based)
     return Repaired(out, *after, before[0] - after[0], before[1] - after[1])
 
 
@@ -121,8 +135,11 @@ def cleaned(parts: Mapping[str, Dataset], probes: Mapping[Path, Probe]) -> list[
 
 
 def clean_sample(sample: Sample, probe: Probe) -> Sample | None:
-    """The image with sound boxes only, or None if it cannot be used."""
-    if probe.fault or probe.size is None:
+    """The image with sound boxes only, or None if it cannot be used.
+
+    Nor can an image of which an object was lost: where it is, the image would teach background.
+    """
+    if probe.fault or probe.size is None or sample.lost:
         return None
     boxes = sample.boxes
     if sample.size is not None and not agree(sample.size, probe.size):
@@ -134,10 +151,15 @@ def clean_sample(sample: Sample, probe: Probe) -> Sample | None:
     height, width = probe.size
     clipped = np.clip(boxes, 0, [width, height, width, height])
     sides = clipped[:, 2:] - clipped[:, :2]
-    keep = (sides > 0).all(axis=1) & _first_of_its_kind(clipped, sample.labels)
+    if not (sides > 0).all():
+        return None
+    keep = _first_of_its_kind(clipped, sample.labels)
     own = np.isclose(sample.areas, np.prod(sample.boxes[:, 2:] - sample.boxes[:, :2], axis=1))
     areas = np.where(own, np.prod(sides, axis=1), sample.areas)
-    return _pick(replace(sample, size=probe.size, boxes=clipped, areas=areas), keep)
+    masks = tuple(
+        None if outline and outlines.fault(outline, probe.size) else outline for outline in sample.masks
+    )
+    return _pick(replace(sample, size=probe.size, boxes=clipped, areas=areas, masks=masks), keep)
 
 
 def turned(

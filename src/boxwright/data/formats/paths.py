@@ -1,4 +1,4 @@
-"""No file name in an annotation leads out of the data folder."""
+"""No file name in an annotation leads out of the data folder; links that a person made are followed."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class DataFolder:
 
     Args:
         root: the data folder.
+        follow_links: symbolic links may lead out of it: they are not the file's doing, but a person's.
 
     >>> DataFolder(Path("/data")).file("images/a.jpg").as_posix()
     '/data/images/a.jpg'
@@ -30,8 +31,8 @@ class DataFolder:
     boxwright.data.formats.paths.UnsafePathError: file name '../../etc/passwd' leads out of the data folder
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = Path(os.path.normpath(root.absolute()))
+    def __init__(self, root: Path, *, follow_links: bool = True) -> None:
+        self.root, self.follow_links = Path(os.path.normpath(root.absolute())), follow_links
         self._real_root = os.path.realpath(self.root)
         self._real_folders: dict[str, str] = {}
 
@@ -43,8 +44,8 @@ class DataFolder:
             base: the folder that `name` is relative to; the data folder by default.
 
         Raises:
-            UnsafePathError: the name is absolute, has a drive letter, climbs out with `..` or by a symbolic
-                link, holds a NUL, or is longer than a file name can be.
+            UnsafePathError: the name is absolute, has a drive letter, climbs out with `..` (or by a symbolic
+                link, where links are not followed), holds a NUL, or is longer than a file name can be.
         """
         shown = repr(name if len(name) <= 80 else name[:77] + "...")
         if not name.strip() or "\0" in name:
@@ -61,7 +62,7 @@ class DataFolder:
         joined = os.path.normpath((self.root if base is None else base.absolute()) / plain)
         if not _within(str(self.root), joined):
             raise UnsafePathError(f"file name {shown} leads out of the data folder")
-        if not _within(self._real_root, self._real(joined)):
+        if not self.follow_links and not _within(self._real_root, self._real(joined)):
             raise UnsafePathError(f"file name {shown} leads out of the data folder by a symbolic link")
         return Path(joined)
 
@@ -97,6 +98,19 @@ class DataFolder:
         if folder not in self._real_folders:
             self._real_folders[folder] = os.path.realpath(folder)
         return os.path.join(self._real_folders[folder], name)  # noqa: PTH118 (a Path is slow here)
+
+
+def inner_folder(folder: Path, *names: str) -> Path | None:
+    """The folder in `folder` that has one of some names, without regard to case; the first name that is there.
+
+    Args:
+        folder: where to look; it need not exist.
+        names: in lower case.
+    """
+    if not folder.is_dir():
+        return None
+    there = {place.name.lower(): place for place in sorted(folder.iterdir(), reverse=True) if place.is_dir()}
+    return next((there[name] for name in names if name in there), None)
 
 
 def is_image(path: Path) -> bool:

@@ -11,41 +11,67 @@ from typing import Any
 import numpy as np
 
 from boxwright.data.findings import finding
+from boxwright.data.formats.text import UndecodableError, decoded
 from boxwright.data.records import Report, Sample
+from boxwright.errors import InputError
+from boxwright.images import image_size
 
 ORDER = ("train", "trainval", "val", "test")
-_ALIASES = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
+_ALIASES = {"training": "train", "valid": "val", "validation": "val", "validate": "val", "testing": "test"}
+_DIGITS = 8
+_WORDS = re.compile(r"[^A-Za-z0-9]+")
 _YEAR = re.compile(r"[-_]?(19|20)\d\d$")
 
 
 def read_text(path: Path, report: Report) -> str | None:
-    """The text of a UTF-8 file (a byte order mark is dropped), or None after reporting why there is none."""
+    """The text of a file, or None after reporting why there is none; `text.decoded` says which encodings."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return decoded(path.read_bytes())
     except OSError as error:
         report(finding("file-unreadable", path, "", f"cannot be opened ({error.strerror or error})"))
-    except UnicodeDecodeError as error:
-        report(finding("file-unreadable", path, f"byte {error.start}", "is not UTF-8 text"))
+    except UndecodableError as error:
+        report(finding("file-unreadable", path, error.place, str(error)))
     return None
 
 
-def split_names(raw: Iterable[str]) -> dict[str, str]:
+def split_names(raw: Iterable[str], *, words: bool = False) -> dict[str, str]:
     """From what splits are called in files to what boxwright calls them, in boxwright's order.
 
     Years go ("train2017" is "train") and "valid" is "val", unless two splits would then share a name.
+
+    Args:
+        raw: the names.
+        words: they are names of files, in which the split may be one word of several.
 
     >>> split_names(["val2017", "train2017"])
     {'train': 'train2017', 'val': 'val2017'}
     >>> split_names(["val2014", "val2017", "minival"])
     {'minival': 'minival', 'val2014': 'val2014', 'val2017': 'val2017'}
+    >>> split_names(["train_labels", "valid_labels", "classes"], words=True)
+    {'train': 'train_labels', 'val': 'valid_labels', 'classes': 'classes'}
     """
     names = list(raw)
-    short = [_ALIASES.get(s, s) for s in (_YEAR.sub("", name.lower()) or name for name in names)]
+    short = [split_in(name) if words else _plain_split(name) for name in names]
     known = {
         s if short.count(s) == 1 and (s in ORDER) else name: name
         for s, name in zip(short, names, strict=True)
     }
     return dict(sorted(known.items(), key=lambda item: split_rank(item[0])))
+
+
+def split_in(name: str) -> str:
+    """The one split that is among the words of a file's name; "" if there is none, or several.
+
+    >>> split_in("instances_val2017"), split_in("train-annotations-bbox"), split_in("trainer"), split_in("train_val")
+    ('val', 'train', '', '')
+    """
+    found = {split for word in _WORDS.split(name) if (split := _plain_split(word)) in ORDER}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _plain_split(name: str) -> str:
+    short = _YEAR.sub("", name.lower()) or name
+    return _ALIASES.get(short, short)
 
 
 def split_rank(name: str) -> tuple[int, str]:
@@ -63,10 +89,11 @@ def is_usual(name: str) -> bool:
 
 
 class Objects:
-    """The objects of one image as a reader meets them; unusable boxes are reported and left out."""
+    """The objects of one image as a reader meets them; unusable boxes are reported, left out and counted."""
 
-    def __init__(self, report: Report, file: Path, size: tuple[int, int] | None) -> None:
+    def __init__(self, report: Report, file: Path, size: tuple[int, int] | None, lost: int = 0) -> None:
         self._report, self._file, self.size = report, file, size
+        self._lost = lost
         self._boxes: list[Sequence[float]] = []
         self._rows: list[tuple[int, bool, bool, float | None, Any, Any, Mapping[str, Any]]] = []
 
@@ -87,11 +114,17 @@ class Objects:
         wrong = box_fault(box, self.size)
         if wrong is not None:
             check, message = wrong
-            self._report(finding(check, self._file, where, message))
             if check != "box-outside":
+                self.lose(check, where, message)
                 return
+            self._report(finding(check, self._file, where, message))
         self._boxes.append(box)
         self._rows.append((label, crowd, difficult, area, mask, object_id, attributes or {}))
+
+    def lose(self, check: str, where: str, message: str) -> None:
+        """Report an object that is there but cannot be read: the image does not show background in its place."""
+        self._report(finding(check, self._file, where, message))
+        self._lost += 1
 
     def sample(self, path: Path, image_id: int | str, extra: Mapping[str, Any] | None = None) -> Sample:
         """The image with everything that was taken in."""
@@ -113,6 +146,7 @@ class Objects:
             attributes=tuple(attributes) if any(attributes) else (),
             image_id=image_id,
             extra=extra or {},
+            lost=self._lost,
         )
 
 
@@ -141,26 +175,20 @@ def box_fault(box: Sequence[float], size: tuple[int, int] | None) -> tuple[str, 
     return None
 
 
-def whole(value: Any) -> int | None:
-    """`value` as a whole number, or None; True is not a number here."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    return int(value) if isinstance(value, float) and value.is_integer() else None
-
-
-def number(value: Any) -> float | None:
-    """`value` as a float (too large: infinite), or None if it is no number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
+def size_of_file(path: Path) -> tuple[int, int] | None:
+    """(height, width) of an image, upright, or None if it cannot be read; the doctor says so of the image itself."""
     try:
-        return float(value)
-    except OverflowError:
-        return math.inf
+        return image_size(path)
+    except InputError:
+        return None
 
 
-def size_of(width: Any, height: Any) -> tuple[int, int] | None:
-    """(height, width) from what a file says, or None if that is no image's size."""
-    w, h = whole(width), whole(height)
-    return (h, w) if h is not None and w is not None and h > 0 and w > 0 else None
+def scaled_up(box: Sequence[float], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """A box of fractions of an image of (height, width) in pixels, without the last digits' rounding noise."""
+    (left, top, right, bottom), (height, width) = box, size
+    return (
+        round(left * width, _DIGITS),
+        round(top * height, _DIGITS),
+        round(right * width, _DIGITS),
+        round(bottom * height, _DIGITS),
+    )

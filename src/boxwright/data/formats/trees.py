@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from boxwright.data.findings import finding
+from boxwright.data.formats.text import UndecodableError, decoded
 from boxwright.data.records import Report
 
 _TAG = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -27,20 +28,29 @@ class _Builder(ET.TreeBuilder):
 
 def parse(file: Path, report: Report) -> ET.Element | None:
     """The root <annotation>, or None after reporting why there is none."""
+    root = parse_any(file, report)
+    if root is None or root.tag == "annotation":
+        return root
+    report(finding("xml-shape", file, "", f"has the root <{root.tag:.40}>, not <annotation>"))
+    return None
+
+
+def parse_any(file: Path, report: Report) -> ET.Element | None:
+    """The root of an XML file in any encoding that it declares, or None after reporting why there is none."""
     try:
         parser = ET.XMLParser(target=_Builder())
-        parser.feed(file.read_bytes())
+        # As text: the parser itself knows few encodings.
+        parser.feed(decoded(file.read_bytes(), xml=True))
         root: ET.Element = parser.close()
+        return root
     except OSError as error:
         report(finding("file-unreadable", file, "", f"cannot be opened ({error.strerror or error})"))
+    except UndecodableError as error:
+        report(finding("xml-syntax", file, error.place, str(error)))
     except DoctypeError:
         report(finding("xml-doctype", file, "", "has a DOCTYPE, which is refused"))
-    except (ET.ParseError, ValueError, LookupError) as error:
-        report(finding("xml-syntax", file, "", f"is not XML ({error})"))
-    else:
-        if root.tag == "annotation":
-            return root
-        report(finding("xml-shape", file, "", f"has the root <{root.tag:.40}>, not <annotation>"))
+    except Exception as error:  # whatever else the parser raises, the file is the cause
+        report(finding("xml-syntax", file, "", f"is not XML ({error!s:.120})"))
     return None
 
 

@@ -6,6 +6,7 @@ setting elsewhere.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,26 +15,34 @@ from typing import Any
 import yaml
 
 from boxwright.data.findings import finding
-from boxwright.data.formats.paths import DataFolder, UnsafePathError, is_image
-from boxwright.data.formats.reading import ORDER, read_text
+from boxwright.data.formats.locate import ImageFinder, images_below
+from boxwright.data.formats.notes import Note, ignore
+from boxwright.data.formats.paths import DataFolder, UnsafePathError
+from boxwright.data.formats.reading import is_usual, read_text, split_names
+from boxwright.data.formats.values import whole
 from boxwright.data.records import Report
 
 _FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _LONGEST, _DEEPEST = 1_000_000, 20
+_LONGEST_ENTRY, _TRIED = 1000, 4
 _NAMES_KEY = re.compile(r"^[\"']?names[\"']?\s*:", re.MULTILINE)
 
 
-def yaml_file(source: Path) -> Path | None:
+def yaml_file(source: Path, note: Note = ignore) -> Path | None:
     """The YAML file of a data set; in a folder one of a well-known name, or the only one if it has names."""
     if source.is_file():
         return source if source.suffix.lower() in (".yaml", ".yml") else None
     known = [source / name for name in _FILES if (source / name).is_file()]
     if known:
         return known[0]
-    others = [file for pattern in ("*.yaml", "*.yml") for file in source.glob(pattern)]
-    if len(others) != 1 or not _NAMES_KEY.search(read_text(others[0], lambda _: None) or ""):
-        return None
-    return others[0]
+    others = sorted(file for pattern in ("*.yaml", "*.yml") for file in source.glob(pattern))
+    named = [file for file in others if _NAMES_KEY.search(read_text(file, lambda _: None) or "")]
+    for file in others:
+        if file not in named:
+            note(file, 'has no "names"')
+        elif len(named) > 1:
+            note(file, "is one of several YAML files with names: give the file itself")
+    return named[0] if len(named) == 1 else None
 
 
 def content_of(file: Path, report: Report) -> dict[str, Any] | None:
@@ -48,8 +57,7 @@ def content_of(file: Path, report: Report) -> dict[str, Any] | None:
         where = "" if error.problem_mark is None else f"line {error.problem_mark.line + 1}"
         report(finding("yaml-syntax", file, where, f"is not plain YAML ({error.problem})"))
         return None
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-        # The library lets bad dates, numbers and "=" through as Python's own errors.
+    except Exception as error:  # the library lets bad dates, numbers and "=" through as Python's own errors
         report(finding("yaml-syntax", file, "", f"is not plain YAML ({type(error).__name__})"))
         return None
     if trap:
@@ -94,7 +102,7 @@ def names_of(content: Mapping[str, Any], file: Path, report: Report) -> dict[int
         return None
     if len(set(names.values())) < len(names):
         report(finding("class-duplicate", file, "names", "holds a name twice"))
-    if "nc" in content and content["nc"] != len(names):
+    if "nc" in content and whole(content["nc"]) != len(names):
         message = f"says something else than {len(names)}, the number of names"
         report(finding("class-count", file, "nc", message))
     return names
@@ -102,9 +110,34 @@ def names_of(content: Mapping[str, Any], file: Path, report: Report) -> dict[int
 
 def entries_of(content: Mapping[str, Any]) -> dict[str, list[str]]:
     """The folders or lists of each split. Beside train, val and test, a key counts if it names images/KEY."""
-    keys = [*(key for key in ORDER if key in content), *(k for k, v in content.items() if v == f"images/{k}")]
+    usual = [key for key in content if is_usual(key)]
+    keys = [*usual, *(k for k, v in content.items() if v == f"images/{k}" and k not in usual)]
     found = {key: content[key] if isinstance(content[key], list) else [content[key]] for key in keys}
-    return {key: said for key, said in found.items() if said and all(isinstance(s, str) and s for s in said)}
+    kept = {key: said for key, said in found.items() if said and all(isinstance(s, str) and s for s in said)}
+    return {split: kept[key] for split, key in split_names(kept).items()}
+
+
+def present(content: Mapping[str, Any], folder: DataFolder) -> dict[str, list[str]]:
+    """The splits of `entries_of` of which at least one folder or list is there; all of them if none is."""
+    entries = entries_of(content)
+    found = {
+        split: said
+        for split, said in entries.items()
+        if any(resolved(entry, content, folder) is not None for entry in said)
+    }
+    return found or entries
+
+
+def resolved(entry: str, content: Mapping[str, Any], folder: DataFolder) -> Path | None:
+    """The folder or list that an entry means: as it stands, or by its last parts where it is of another machine."""
+    for name in _readings(entry):
+        try:
+            found = folder.find(name, _bases(content, folder), folders=True)
+        except UnsafePathError:
+            continue
+        if found is not None and (len(name) > 1 or found != folder.root or entry in (".", "./")):
+            return found
+    return None
 
 
 def images_of(
@@ -113,67 +146,82 @@ def images_of(
     content: Mapping[str, Any],
     file: Path,
     folder: DataFolder,
+    finder: ImageFinder,
     report: Report,
 ) -> list[Path]:
     """The images of a split, each once, in the order of its folders and lists."""
     images: dict[Path, None] = {}
-    bases = [folder.root]
-    refused = ""
-    if isinstance(content.get("path"), str) and content["path"].strip():
-        try:
-            bases.insert(0, folder.file(content["path"]))
-        except UnsafePathError as error:
-            refused = f"path: {error}"
     for entry in entries:
-        # Roboflow writes "../train/images" for what lies beside the YAML file.
-        names = list(dict.fromkeys((entry, re.sub(r"^(\.\./)+", "", entry) or entry)))
-        found = None
-        for name in names:
-            try:
-                found = found or folder.find(name, bases, folders=True)
-            except UnsafePathError as error:
-                refused = refused or f"{split}: {error}"
-        if found is not None:
-            below = _below if found.is_dir() else _listed
-            for path in below(found, bases, folder, report):
-                images[path] = None
-        elif refused:
-            message = f"{refused}; put the YAML file into the data folder and leave `path` out"
-            report(finding("path-escape", file, split, message))
-        else:
-            tried = ", ".join(dict.fromkeys(str(base / name) for base in bases for name in names))
-            report(finding("split-missing", file, split, f"{entry!r:.80} does not exist; tried {tried:.600}"))
+        found = resolved(entry, content, folder)
+        if found is None:
+            missing(entry, split, content, file, folder, report)
+            continue
+        bases = _bases(content, folder)
+        below = _below(found, folder, report) if found.is_dir() else _listed(found, bases, finder, report)
+        images |= dict.fromkeys(below)
     return list(images)
 
 
-def _below(entry: Path, bases: Sequence[Path], folder: DataFolder, report: Report) -> list[Path]:
-    """The images in a folder and the folders in it."""
+def missing(
+    entry: str, split: str, content: Mapping[str, Any], file: Path, folder: DataFolder, report: Report
+) -> None:
+    """Report a folder or list that does not exist."""
+    said = content.get("path")
+    bases = [*([folder.root / said] if isinstance(said, str) else []), *_bases(content, folder)]
+    tried = (os.path.normpath(base / name) for base in bases for name in _readings(entry))
+    shown = ", ".join(list(dict.fromkeys(tried))[:_TRIED])
+    report(finding("split-missing", file, split, f"{entry!r:.80} does not exist; tried {shown:.300}"))
+
+
+def _bases(content: Mapping[str, Any], folder: DataFolder) -> list[Path]:
+    """The folders that entries are relative to: the one that `path` names, if it is there, and the data folder."""
+    said = content.get("path")
+    for name in _readings(said) if isinstance(said, str) and said.strip() else ():
+        try:
+            found = folder.find(name, [folder.root], folders=True)
+        except UnsafePathError:
+            continue
+        if found is not None and found.is_dir():
+            return list(dict.fromkeys((found, folder.root)))
+    return [folder.root]
+
+
+def _readings(entry: str) -> list[str]:
+    """An entry as it stands, and without the folders that only another machine has, longest first.
+
+    Roboflow writes "../train/images" for what lies beside the YAML file, Colab "/content/cats/train/images".
+    """
+    parts = [part for part in entry.replace("\\", "/").split("/") if part not in ("", ".")]
+    if len(entry) > _LONGEST_ENTRY or not parts:
+        return [entry[:_LONGEST_ENTRY] or "."]
+    outside = entry.startswith(("/", "\\", "../", "..\\")) or ":" in parts[0]
+    inner = [part for part in parts if part != ".." and not part.endswith(":")]
+    tails = ["/".join(inner[start:]) for start in range(len(inner))] if outside else []
+    return list(dict.fromkeys([entry, *tails]))
+
+
+def _below(entry: Path, folder: DataFolder, report: Report) -> list[Path]:
+    """The images in a folder and the folders in it; linked folders too, where links are followed."""
     found = []
-    for image in sorted(entry.rglob("*")):
-        if is_image(image) and not image.is_dir():
-            try:
-                found.append(folder.file(str(image.relative_to(entry)), entry))
-            except UnsafePathError as error:
-                report(finding("path-escape", image, "", str(error)))
+    for image in images_below(entry, follow_links=folder.follow_links):
+        try:
+            found.append(folder.file(str(image.relative_to(entry)), entry))
+        except UnsafePathError as error:
+            report(finding("path-escape", image, "", str(error)))
     return found
 
 
-def _listed(entry: Path, bases: Sequence[Path], folder: DataFolder, report: Report) -> list[Path]:
+def _listed(entry: Path, bases: Sequence[Path], finder: ImageFinder, report: Report) -> list[Path]:
     """The images that a text file lists, one a line."""
     found: dict[Path, None] = {}
     for row, line in enumerate((read_text(entry, report) or "").split("\n"), start=1):
         name, where = line.strip(), f"line {row}"
         if not name:
             continue
-        try:
-            path = folder.find(name, [entry.parent] if name.startswith("./") else [*bases, entry.parent])
-        except UnsafePathError as error:
-            report(finding("path-escape", entry, where, str(error)))
-            continue
-        if path is None:
-            report(finding("image-missing", entry, where, f"{name!r:.80} does not exist"))
-        elif path in found:
+        places = [entry.parent] if name.startswith("./") else [*bases, entry.parent]
+        path = finder.find(name, places, entry, where)
+        if path is not None and path in found:
             report(finding("image-duplicate", entry, where, f"{name!r:.80} is listed twice"))
-        else:
+        elif path is not None:
             found[path] = None
     return list(found)

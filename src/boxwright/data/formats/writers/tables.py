@@ -19,7 +19,7 @@ from boxwright.data.formats.writers.placing import (
     size_of,
 )
 from boxwright.data.records import Dataset, Sample
-from boxwright.files import write_text
+from boxwright.files import spreadsheet_cell, write_text
 
 
 def write(
@@ -58,5 +58,6 @@ def _rows(sample: Sample, name: str, split: Dataset) -> Iterator[Sequence[object
 def _text(rows: Sequence[Sequence[object]]) -> str:
     """RFC 4180, whose line ends also make the writer quote a cell that has either half of one."""
     file = io.StringIO(newline="")
-    csv.writer(file, lineterminator="\r\n").writerows(rows)
+    safe = ([spreadsheet_cell(cell) for cell in row] for row in rows)
+    csv.writer(file, lineterminator="\r\n").writerows(safe)
     return file.getvalue()
