@@ -203,7 +203,7 @@ def _verdict(diagnosis: Diagnosis, repaired: Repaired | None) -> str:
 
 def _advice(diagnosis: Diagnosis, path: Path) -> str:
     """How to train on it, or why one cannot: the same decision as `boxwright train` makes."""
-    from boxwright.data.splits import choose
+    from boxwright.data.training_splits import choose
     from boxwright.errors import InputError
 
     try:

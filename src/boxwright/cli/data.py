@@ -72,7 +72,7 @@ def open_training(
     from boxwright.data.hold_out import hold_out
     from boxwright.data.named import open_named
     from boxwright.data.open import open_dataset, splits, unified
-    from boxwright.data.splits import choose
+    from boxwright.data.training_splits import choose
     from boxwright.errors import InputError
     from boxwright.training.settings import HELD_OUT
 

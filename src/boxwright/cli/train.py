@@ -100,8 +100,8 @@ def command(
     recipe = find(model)
     changes = sorted_changes(change or [], ["train", "augment", "model"])
     given = {"epochs": epochs, "batch": batch, "lr": lr, "freeze": freeze, "workers": workers, "seed": seed}
-    named = {key: str(value) for key, value in given.items() if value is not None}
-    settings = changed(recipe.train, changes["train"] | named, name="train")
+    short = {key: str(value) for key, value in given.items() if value is not None}
+    settings = changed(recipe.train, changes["train"] | short, name="train")
     augment = changed(recipe.augment, changes["augment"], name="augment")
     shape = changed(recipe.settings, changes["model"], name="model")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from boxwright.data.findings import finding
@@ -130,10 +130,10 @@ class LabelFiles:
         return f"{place.relative_to(root).as_posix() if place.is_relative_to(root) else place}/"
 
 
-def _is_pose(texts: Sequence[str] | object) -> bool:
+def _is_pose(texts: Iterable[str]) -> bool:
     """Whether all lines longer than a box have one length and are hardly polygons."""
     lengths: set[int] = set()
-    for text in texts:  # type: ignore[attr-defined]
+    for text in texts:
         for line in text.split("\n"):
             words = line.split()
             if len(words) <= 5:
