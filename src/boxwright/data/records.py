@@ -125,6 +125,21 @@ class Dataset:
     def __iter__(self) -> Iterator[Sample]:
         return iter(self.samples)
 
+    def id_order(self) -> Int64[np.ndarray, " image"]:
+        """The images' places in ascending order of their ids: numbers by value, then texts, then by path.
+
+        COCO's evaluators go through images in this order, which decides between detections of equal score; so
+        numbers do not depend on the order in which a file lists its images.
+        """
+
+        def key(place: int) -> tuple[bool, int, str, str]:
+            sample = self.samples[place]
+            text = isinstance(sample.image_id, str)
+            number = 0 if isinstance(sample.image_id, str) else sample.image_id
+            return text, number, str(sample.image_id) if text else "", str(sample.path)
+
+        return np.array(sorted(range(len(self.samples)), key=key), np.int64)
+
     def subset(self, indices: Sequence[int]) -> Dataset:
         """The images at `indices`, in that order, with the same classes."""
         return replace(self, samples=tuple(self.samples[i] for i in indices))

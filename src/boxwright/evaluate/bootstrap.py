@@ -11,7 +11,7 @@ import math
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from boxwright.evaluate.curves import RECALLS
+from boxwright.evaluate.curves import RECALLS, by_class
 from boxwright.evaluate.matching import Match, Tables
 
 _CHUNK = 2_000_000
@@ -35,12 +35,14 @@ def ap_interval(
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, rows.images, (draws, rows.images))
     weight = np.stack([np.bincount(images, minlength=rows.images) for images in drawn]).astype(np.float64)
+    # By the place of their ids, so that the interval does not depend on the order of a file either.
+    gt_image, det_image = rows.rank[rows.gt_image], rows.rank[rows.det_image]
     average = np.full((draws, len(rows.classes)), math.nan)
-    for label in range(len(rows.classes)):
-        mine = (rows.gt_label == label) & ~rows.gt_ignore
-        det = np.flatnonzero(~match.ignored & (rows.det_label == label))
+    objects = by_class(rows.gt_label, ~rows.gt_ignore, len(rows.classes))
+    detections = by_class(rows.det_label, ~match.ignored, len(rows.classes))
+    for label, (mine, det) in enumerate(zip(objects, detections, strict=True)):
         average[:, label] = _average_precision(
-            weight, rows.det_image[det], match.hit[det], weight[:, rows.gt_image[mine]].sum(axis=1)
+            weight, det_image[det], match.hit[det], weight[:, gt_image[mine]].sum(axis=1)
         )
     known = ~np.isnan(average)
     count = known.sum(axis=1)

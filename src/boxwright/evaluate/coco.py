@@ -167,17 +167,17 @@ def evaluator(rows: Tables) -> Any:
     truth = hotcoco.COCO.from_arrays(
         [{"id": image + 1, "width": 0, "height": 0} for image in range(rows.images)],
         [{"id": label + 1, "name": name} for label, name in enumerate(rows.classes)],
-        rows.gt_image + 1,
+        rows.rank[rows.gt_image] + 1,
         rows.gt_label + 1,
         _xywh(rows.gt_box),
         ids=np.arange(1, len(rows.gt_label) + 1),
         area=rows.gt_area,
         iscrowd=rows.gt_ignore.astype(np.int64),
     )
-    # Back to image order, so that ties of scores fall as they do for a results file.
-    order = np.lexsort((rows.det_row, rows.det_image))
+    # Numbered in ascending order of the file's ids: where scores are equal, the order of the images decides.
+    order = np.lexsort((rows.det_row, rows.rank[rows.det_image]))
     found = np.column_stack(
-        [rows.det_image + 1, _xywh(rows.det_box), rows.det_score, rows.det_label + 1]
+        [rows.rank[rows.det_image] + 1, _xywh(rows.det_box), rows.det_score, rows.det_label + 1]
     ).astype(np.float64)[order]
     evaluation = hotcoco.COCOeval(truth, truth.load_res(found), "bbox")
     evaluation.evaluate()

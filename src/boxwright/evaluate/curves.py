@@ -84,8 +84,21 @@ def class_curves(
     objects: Int64[np.ndarray, " class"],
 ) -> tuple[Curve, ...]:
     """One curve per class, of the detections that are `counted` (not ignored)."""
-    rows = [np.flatnonzero(counted & (label == k)) for k in range(len(objects))]
+    rows = by_class(label, counted, len(objects))
     return tuple(curve(score[row], hit[row], int(n)) for row, n in zip(rows, objects, strict=True))
+
+
+def by_class(
+    label: Int64[np.ndarray, " row"], wanted: Bool[np.ndarray, " row"], classes: int
+) -> list[Int64[np.ndarray, " own"]]:
+    """Per class, the rows that are `wanted`, in ascending order: one sort, however many classes there are.
+
+    >>> [own.tolist() for own in by_class(np.array([1, 0, 1]), np.array([True, True, True]), 3)]
+    [[1], [0, 2], []]
+    """
+    rows = np.flatnonzero(wanted)
+    rows = rows[np.argsort(label[rows], kind="stable")]
+    return np.split(rows, np.searchsorted(label[rows], np.arange(1, classes))) if classes else []
 
 
 def mean(values: list[float]) -> float:

@@ -25,11 +25,13 @@ _CHUNK = 1_000_000
 class Tables:
     """All objects and all detections, one row each.
 
-    Detections stand best score first over the whole data set; equal scores keep the order of the images and,
-    within one image, of its result. Objects stand in the order of the data set.
+    Detections stand best score first over the whole data set; equal scores stand in ascending order of the
+    images' ids (`Dataset.id_order`) and, within one image, in the order of its result, as pycocotools has them.
+    Objects stand in the order of the data set.
 
     Attributes:
         images: how many images there are, those without objects or detections included.
+        rank: per image, its place in ascending order of ids.
         classes: the names; a label is an index into this.
         gt_image, gt_box, gt_label, gt_ignore, gt_area: image index, xyxy in pixels, class index, crowd or
             difficult, COCO's area.
@@ -38,6 +40,7 @@ class Tables:
     """
 
     images: int
+    rank: Int64[np.ndarray, " image"]
     classes: tuple[str, ...]
     gt_image: Int64[np.ndarray, " gt"]
     gt_box: Float64[np.ndarray, "gt 4"]
@@ -82,9 +85,12 @@ def tables(dataset: Dataset, results: Sequence[Result]) -> Tables:
         if not fine.all():
             row = int(np.argmin(fine))
             raise InputError(f"detection {det_row[row]} has {what}", path=samples[det_image[row]].path)
-    order = np.argsort(-det_score, kind="stable")
+    rank = np.empty(len(dataset), np.int64)
+    rank[dataset.id_order()] = np.arange(len(dataset))
+    order = np.lexsort((det_row, rank[det_image], -det_score))
     return Tables(
         images=len(dataset),
+        rank=rank,
         classes=dataset.classes,
         gt_image=_owner([len(sample.labels) for sample in samples]),
         gt_box=_column([sample.boxes for sample in samples], np.float64, (4,)),
@@ -222,9 +228,11 @@ def match_coco(rows: Tables, pairs: Overlaps, iou: float = 0.5) -> Match:
     """COCO's rule: best score first, each detection takes the best object of its class that is still free.
 
     One that gets none but lies inside an ignored object by `iou` of its own area (COCO's IoU with a crowd) is
-    ignored. Dropping detections below a score changes nothing for those above it.
+    ignored. Of objects that overlap equally, it takes the last, as pycocotools does. Dropping detections below a
+    score changes nothing for those above it.
     """
-    wanted = pairs.same & ~pairs.ignore & (pairs.iou >= iou)
+    wanted = np.flatnonzero(pairs.same & ~pairs.ignore & (pairs.iou >= iou))
+    wanted = wanted[np.lexsort((-pairs.gt[wanted], -pairs.iou[wanted], pairs.det[wanted]))]
     gt = claim(pairs.det[wanted], pairs.gt[wanted], len(rows.det_label), len(rows.gt_label))
     crowd = pairs.same & pairs.ignore & (pairs.inside >= iou)
     ignored = np.zeros(len(gt), bool)

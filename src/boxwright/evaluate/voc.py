@@ -2,7 +2,7 @@
 
 Everingham et al. 2010, "The Pascal Visual Object Classes (VOC) Challenge", section 4.2, and the devkit's
 VOCevaldet: 11 recall points until 2009, the whole area from 2010 on. Where two scores are equal, the order of
-the images decides, as it does in the devkit's reference implementations.
+the images' ids decides: the devkit's sort is stable over images listed by name.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def write(
 def content(split: Dataset, names: Mapping[Path, str]) -> dict[str, Any]:
     """The object that a COCO file of this split holds, given the images' file names."""
     extras = split.info.get("categories", {})
-    image_ids = _ids([sample.image_id for sample in split], keep_text=split.format == "coco")
+    image_ids = _image_ids(split)
     object_ids = iter(
         _ids([identity for sample in split for identity in _object_ids(sample)], keep_text=True)
     )
@@ -69,6 +69,16 @@ def content(split: Dataset, names: Mapping[Path, str]) -> dict[str, Any]:
             for identity, name in zip(split.ids, split.classes, strict=True)
         ],
     }
+
+
+def _image_ids(split: Dataset) -> list[int | str]:
+    """The file's own ids; else numbers that keep their order, so that equal scores are evaluated alike."""
+    said = [sample.image_id for sample in split]
+    ids = _ids(said, keep_text=split.format == "coco")
+    if ids is not said:
+        for number, place in enumerate(split.id_order().tolist(), start=1):
+            ids[place] = number
+    return ids
 
 
 def _ids(said: list[Any], keep_text: bool) -> list[int | str]:
