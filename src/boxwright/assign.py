@@ -53,8 +53,10 @@ class IoUAssigner:
         gt, state = [], []
         for image, valid in enumerate(targets.valid):
             boxes = priors.boxes[image if len(priors.boxes) > 1 else 0]
-            objects = valid & ~targets.ignore[image]
-            g, s = self._one(boxes, targets.boxes[image], objects, valid & targets.ignore[image])
+            ignored = targets.ignore[image]
+            g, s = self._one(
+                boxes, priors.valid[image], targets.boxes[image], valid & ~ignored, valid & ignored
+            )
             gt.append(g)
             state.append(s)
         states = torch.stack(state).masked_fill(~priors.valid, -1)
@@ -63,6 +65,7 @@ class IoUAssigner:
     def _one(
         self,
         priors: Float[Tensor, "prior 4"],
+        usable: Bool[Tensor, " prior"],
         boxes: Float[Tensor, "gt 4"],
         objects: Bool[Tensor, " gt"],
         ignored: Bool[Tensor, " gt"],
@@ -71,7 +74,8 @@ class IoUAssigner:
         gt = priors.new_zeros(len(priors), dtype=torch.long)
         state = torch.zeros_like(gt)
         if len(index):
-            overlap = iou(boxes[index], priors)
+            # An object's best prior is one of those that take part: another would be ignored, and the object lost.
+            overlap = iou(boxes[index], priors).masked_fill(~usable, 0.0)
             best, row = overlap.max(0)
             negative = (best < self.background) & (best >= self.least)
             state = torch.where(best >= self.foreground, 1, torch.where(negative, 0, -1))

@@ -37,6 +37,8 @@ class Decoder:
             (RetinaNet: 1000 a level).
         among: which boxes suppress each other: those of a class, or those of a level (region proposals).
         smallest: a box with a side below this, in pixels, is no candidate.
+        min_size_in: whose pixels those are: the network's input, or the image before it was resized
+            (py-faster-rcnn's RPN_MIN_SIZE).
     """
 
     coder: DeltaCoder
@@ -48,9 +50,17 @@ class Decoder:
     per: Literal["class", "level"] = "class"
     among: Literal["class", "level"] = "class"
     smallest: float = 0.0
+    min_size_in: Literal["input", "image"] = "input"
 
-    def __call__(self, out: Output, sizes: Int[Tensor, "batch 2"]) -> Detections:
+    def __call__(
+        self, out: Output, sizes: Int[Tensor, "batch 2"], scales: Float[Tensor, " batch"] | None = None
+    ) -> Detections:
         """Detections in pixels of the network's input, inside each image's unpadded (height, width).
+
+        Args:
+            out: of the network.
+            sizes: (height, width) of each image without its padding.
+            scales: by how much each was enlarged; images that were not resized, if not given.
 
         Raises:
             ValueError: regions that were sampled with the targets.
@@ -62,7 +72,10 @@ class Decoder:
         best, prior, labels = self._candidates(self.scores(out), out.priors.per_level)
         boxes = clip(self._boxes(out, prior, labels), sizes)
         if self.smallest > 0:
-            large = (boxes[..., 2:] - boxes[..., :2] >= self.smallest).all(-1)
+            least: float | Tensor = self.smallest
+            if self.min_size_in == "image" and scales is not None:
+                least = self.smallest * scales[:, None, None]
+            large = (boxes[..., 2:] - boxes[..., :2] >= least).all(-1)
             best = torch.where(large, best, -torch.inf)
         groups = labels
         if self.among == "level":

@@ -59,6 +59,11 @@ class Network(nn.Module):
     A network whose regions ground truth helps to choose says so by overriding both.
     """
 
+    @property
+    def takes_scales(self) -> bool:
+        """Whether `forward` has a parameter `scales`: by how much each image was enlarged."""
+        return False
+
     def taught(self, batch: Batch) -> Any:
         """What the losses of a batch are made of: what the detector's objective takes."""
         return self(batch.images, batch.sizes)
@@ -115,6 +120,19 @@ class OneStage(Network):
         priors = self.priors(grids, (images.shape[2], images.shape[3]), sizes, self.neck.specs)
         return Predictions(logits, deltas, priors)
 
+    def for_training(self, out: Predictions, sizes: Int[Tensor, "batch 2"]) -> Predictions:
+        """The same predictions on the priors that losses are made of."""
+        return replace(out, priors=self.priors.for_training(out.priors, sizes))
+
+    def taught(self, batch: Batch) -> Predictions:
+        """Predictions on the priors that losses are made of."""
+        return self.for_training(self(batch.images, batch.sizes), batch.sizes)
+
+    def taught_and_seen(self, batch: Batch) -> tuple[Predictions, Predictions]:
+        """One forward pass; in detection all priors take part."""
+        out: Predictions = self(batch.images, batch.sizes)
+        return self.for_training(out, batch.sizes), out
+
     def stages(self) -> tuple[nn.Module, ...]:
         """The backbone's parts in order of depth, for freezing."""
         return self.backbone.stages()
@@ -155,6 +173,7 @@ class TwoStage(Network):
         images: Float[Tensor, "batch 3 height width"],
         sizes: Int[Tensor, "batch 2"],
         targets: Targets | None = None,
+        scales: Float[Tensor, " batch"] | None = None,
     ) -> TwoStageOutput:
         """Propose regions, then score and move them.
 
@@ -163,20 +182,27 @@ class TwoStage(Network):
             sizes: (height, width) of each without its padding.
             targets: the objects: they join the proposals, and regions to learn from are sampled. Without them
                 the regions are those that detect.
+            scales: by how much each image was enlarged; images that were not resized, if not given.
         """
         levels, proposals = self._first(images, sizes)
-        return self._second(levels, proposals, sizes, targets)
+        return self._second(levels, proposals, sizes, targets, scales)
+
+    @property
+    def takes_scales(self) -> bool:
+        """Where the least side of a proposal is in pixels of the image before it was resized."""
+        return self.proposer.min_size_in == "image"
 
     def taught(self, batch: Batch) -> TwoStageOutput:
         """Regions that were sampled with the targets."""
-        return self(batch.images, batch.sizes, batch.targets)
+        out: TwoStageOutput = self(batch.images, batch.sizes, batch.targets, batch.scales)
+        return out
 
     def taught_and_seen(self, batch: Batch) -> tuple[TwoStageOutput, TwoStageOutput]:
         """The second stage twice, on the features and the proposals of one first."""
         levels, proposals = self._first(batch.images, batch.sizes)
         return (
-            self._second(levels, proposals, batch.sizes, batch.targets),
-            self._second(levels, proposals, batch.sizes, None),
+            self._second(levels, proposals, batch.sizes, batch.targets, batch.scales),
+            self._second(levels, proposals, batch.sizes, None, batch.scales),
         )
 
     def stages(self) -> tuple[nn.Module, ...]:
@@ -205,18 +231,25 @@ class TwoStage(Network):
         proposals: Predictions,
         sizes: Int[Tensor, "batch 2"],
         targets: Targets | None,
+        scales: Float[Tensor, " batch"] | None,
     ) -> TwoStageOutput:
-        regions = self.regions(levels, self._regions(proposals, sizes, targets))
+        regions = self.regions(levels, self._regions(proposals, sizes, targets, scales))
+        if targets is not None:
+            proposals = self.proposals.for_training(proposals, sizes)
         return TwoStageOutput(proposals, replace(regions, sampled=targets is not None))
 
     @torch.no_grad()
     def _regions(
-        self, proposals: Predictions, sizes: Int[Tensor, "batch 2"], targets: Targets | None
+        self,
+        proposals: Predictions,
+        sizes: Int[Tensor, "batch 2"],
+        targets: Targets | None,
+        scales: Float[Tensor, " batch"] | None,
     ) -> Priors:
         """Where the regions lie is no path of gradients: Ren et al. 2015, section 3.2, "approximate"."""
         if targets is None:
-            return as_priors(self.proposer(proposals, sizes))
-        return self.sampler(as_priors(self.teacher(proposals, sizes)), targets)
+            return as_priors(self.proposer(proposals, sizes, scales))
+        return self.sampler(as_priors(self.teacher(proposals, sizes, scales)), targets)
 
 
 class RegionClassifier(Network):

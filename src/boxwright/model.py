@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,12 +106,15 @@ class TorchEngine:
 
     def __init__(self, net: nn.Module, decoder: Decoder) -> None:
         self._net, self._decoder = net, decoder
+        self._scaled = isinstance(net, Network) and net.takes_scales
+        self.takes_scales = self._scaled or decoder.min_size_in == "image"
 
     def run(
         self,
         images: Float32[np.ndarray, "batch 3 height width"],
         sizes: Int64[np.ndarray, "batch 2"],
         regions: Regions | None = None,
+        scales: Float32[np.ndarray, " batch"] | None = None,
     ) -> Found:
         """Detections of a normalised batch, in its own pixels; leaves the network's mode as it was."""
         device = next(self._net.parameters()).device
@@ -122,7 +125,9 @@ class TorchEngine:
                 pixels = torch.from_numpy(images).to(device, memory_format=torch.channels_last)
                 extent = torch.from_numpy(sizes).to(device)
                 judged = () if regions is None else (given(*regions).to(device),)
-                found = self._decoder(self._net(pixels, extent, *judged), extent)
+                enlarged = None if scales is None else torch.from_numpy(scales).to(device)
+                more = {"scales": enlarged} if self._scaled else {}
+                found = self._decoder(self._net(pixels, extent, *judged, **more), extent, enlarged)
                 parts = (found.boxes, found.scores, found.labels, found.valid)
                 boxes, scores, labels, valid = (part.cpu().numpy() for part in parts)
         finally:
@@ -225,7 +230,7 @@ def rebuild(file: ModelFile, path: Path) -> Model:
         InputError: the weights are not those of the recipe it names.
     """
     manifest = file.manifest
-    settings = changed_settings(find(manifest.recipe).settings, manifest.settings)
+    settings = recorded_settings(manifest)
     model = assemble(manifest.recipe, manifest.classes, settings, manifest.ids)
     # A `last` to resume from also holds the optimiser and the like, under names that begin with "training.".
     own = {name: array for name, array in file.tensors.items() if not name.startswith("training.")}
@@ -253,7 +258,7 @@ def with_settings(model: Model, changes: Mapping[str, Any]) -> Model:
         InputError: unknown settings, or such as need other weights.
     """
     old = model.manifest
-    before = changed_settings(find(old.recipe).settings, old.settings)
+    before = recorded_settings(old)
     settings = changed_settings(before, changes)
     with torch.device("meta"):
         bare = assemble(old.recipe, old.classes, before, old.ids).manifest
@@ -267,6 +272,21 @@ def with_settings(model: Model, changes: Mapping[str, Any]) -> Model:
         regions=old.regions if new.manifest.regions == bare.regions else new.manifest.regions,
     )
     return Model(Parts(new.net, new.objective, new.decoder, manifest.preprocess), manifest)
+
+
+def recorded_settings(manifest: Manifest) -> Any:
+    """The settings of a recipe that a manifest describes.
+
+    A file says all the settings that there were when it was written; one that it lacks came later, and its default is
+    how things were before. What the recipe has today need not be what the weights were trained for.
+    """
+    settings = find(manifest.recipe).settings
+    later = {
+        field.name: field.default
+        for field in fields(settings)
+        if manifest.settings and field.name not in manifest.settings and field.default is not MISSING
+    }
+    return changed_settings(replace(settings, **later), manifest.settings)
 
 
 def changed_settings(settings: Any, changes: Mapping[str, Any]) -> Any:

@@ -63,6 +63,13 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class ScaledEngine(Engine, Protocol):
+    """An engine whose `run` has a parameter `scales` too: a rule of its network is in pixels of the original image."""
+
+    takes_scales: bool
+
+
 @dataclass(frozen=True)
 class Ready:
     """An image that can join a batch.
@@ -195,7 +202,11 @@ class Predictor:
     def _detect(self, batch: Sequence[Ready], least: float) -> list[Result]:
         if not batch:
             return []
-        found = self.engine.run(*stacked(batch, self.manifest.preprocess.pad_multiple))
+        fed = stacked(batch, self.manifest.preprocess.pad_multiple)
+        if isinstance(self.engine, ScaledEngine) and self.engine.takes_scales:
+            found = self.engine.run(*fed, scales=scales_of(batch))  # type: ignore[call-arg]
+        else:
+            found = self.engine.run(*fed)
         results = []
         for item, boxes, scores, labels, valid in zip(batch, *found, strict=True):
             shown = valid & (scores >= least)
@@ -220,6 +231,12 @@ def stacked(batch: Sequence[Ready], multiple: int) -> tuple[Any, ...]:
     given = [item.regions for item in batch if item.regions is not None]
     # Engines of networks that find their own regions need not know of others.
     return (padded, sizes, pad_boxes(given, least=1)) if given else (padded, sizes)
+
+
+def scales_of(batch: Sequence[Ready]) -> Float32[np.ndarray, " batch"]:
+    """Pixels of the input by pixels of each image, in the mean of both directions."""
+    areas = [np.prod(item.pixels.shape[1:]) / np.prod(item.size) for item in batch]
+    return np.sqrt(np.array(areas, np.float32))
 
 
 def in_original_pixels(

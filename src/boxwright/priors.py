@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -61,7 +61,7 @@ def octave(side: float, scales: int) -> tuple[float, ...]:
 
 
 def anchor_shapes(
-    sides: Sequence[float], ratios: Sequence[float], *, whole: bool = False
+    sides: Sequence[float], ratios: Sequence[float], *, whole: bool = False, base: float = 0.0
 ) -> tuple[Shape, ...]:
     """Anchors of one level: Ren et al. 2015, section 3.1.1.
 
@@ -69,13 +69,21 @@ def anchor_shapes(
         sides: of the squares, in pixels.
         ratios: height by width; each side has one anchor of each, of the square's area.
         whole: sides are cut to whole pixels and half sides rounded to them, as torchvision has it.
+        base: the anchor of this side is rounded to whole pixels, then enlarged, as py-faster-rcnn has it with 16;
+            0 rounds nothing.
 
     Returns:
         by ratio, then side.
 
     >>> [tuple(round(length, 1) for length in shape) for shape in anchor_shapes([32], [0.5, 1, 2])]
     [(45.3, 22.6), (32.0, 32.0), (22.6, 45.3)]
+    >>> anchor_shapes([128], [0.5, 1, 2], base=16)
+    ((184.0, 96.0), (128.0, 128.0), (88.0, 176.0))
     """
+    if base:
+        rounded = [round(base / math.sqrt(ratio)) for ratio in ratios]
+        bases = [(width, round(width * ratio)) for width, ratio in zip(rounded, ratios, strict=True)]
+        return tuple((w * side / base, h * side / base) for w, h in bases for side in sides)
     if whole:
         sides = [float(int(side)) for side in sides]
     shapes = [(side / math.sqrt(ratio), side * math.sqrt(ratio)) for ratio in ratios for side in sides]
@@ -91,12 +99,15 @@ class GridPriors:
         placement: where centres lie.
         steps: pixels per cell for "step", one a level.
         padding_is_image: boxes over the batch's padding take part too (torchvision's way; ours is no).
+        allowed_border: in training, boxes that reach farther over the image's border, in pixels, take no part
+            (Ren et al. 2015, section 3.3, leave out what crosses it at all: 0); None leaves none out.
     """
 
     shapes: tuple[tuple[Shape, ...], ...]
     placement: Placement = "cell"
     steps: tuple[float, ...] = ()
     padding_is_image: bool = False
+    allowed_border: float | None = None
 
     def __post_init__(self) -> None:
         if self.placement == "step" and len(self.steps) != len(self.shapes):
@@ -141,6 +152,19 @@ class GridPriors:
         laid = torch.cat(boxes)[None]
         counts = tuple(len(level) for level in levels)
         return Priors(laid, torch.cat(levels)[None], self._valid(laid, sizes), counts)
+
+    def for_training(self, priors: Priors, sizes: Int[Tensor, "batch 2"]) -> Priors:
+        """The same boxes with those invalid that training leaves out; in detection all take part.
+
+        Args:
+            priors: what the call gave.
+            sizes: (height, width) of each image without its padding.
+        """
+        if self.allowed_border is None:
+            return priors
+        far = sizes.flip(-1)[:, None].to(priors.boxes.dtype) + self.allowed_border
+        low, high = priors.boxes[..., :2] >= -self.allowed_border, priors.boxes[..., 2:] <= far
+        return replace(priors, valid=priors.valid & low.all(-1) & high.all(-1))
 
     def _unit(self, image: tuple[int, int]) -> tuple[int, int]:
         """What lengths are parts of until the end: the image, where SSD's code has it so, or pixels.

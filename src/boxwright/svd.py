@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from boxwright.errors import InputError
 from boxwright.heads.region import RegionHead, TwoLayers
-from boxwright.model import Model, assemble, changed_settings
+from boxwright.model import Model, assemble, recorded_settings
 from boxwright.recipes import find
 
 LAYERS = ("fc6", "fc7")
@@ -53,8 +53,8 @@ def compressed(model: Model, ranks: tuple[int, int]) -> Model:
             f"is compressed already, to ranks {tuple(model.manifest.settings['svd'])}",
             hint="compress the model that was trained",
         )
-    recipe, manifest = find(model.manifest.recipe), model.manifest
-    before = changed_settings(recipe.settings, manifest.settings)
+    manifest = model.manifest
+    before = recorded_settings(manifest)
     wanted = assemble(manifest.recipe, manifest.classes, replace(before, svd=ranks), manifest.ids)
     weights = dict(model.net.state_dict())
     for name, rank in zip(LAYERS, ranks, strict=True):

@@ -71,6 +71,7 @@ class Batch:
     targets: Targets
     paths: tuple[str, ...]
     proposals: Priors | None = None  # regions that were found beforehand, for networks that judge given ones
+    scales: Float[Tensor, " batch"] | None = None  # pixels of the input by pixels of the image's own file
 
 
 @dataclass(frozen=True)

@@ -104,10 +104,19 @@ class DropPath(nn.Module):
 
     Args:
         probability: that an image's branch is left out in training; the others are scaled up by what is missing.
+            With 1 every branch is.
+
+    Raises:
+        ValueError: not between 0 and 1.
+
+    >>> DropPath(1.0)(torch.ones(2, 1, 1, 1)).flatten().tolist()
+    [0.0, 0.0]
     """
 
     def __init__(self, probability: float) -> None:
         super().__init__()
+        if not 0 <= probability <= 1:
+            raise ValueError(f"drop_path is a probability, not {probability}")
         self.probability = probability
 
     def forward(self, branch: Float[Tensor, "batch channel height width"]) -> Tensor:
@@ -115,6 +124,8 @@ class DropPath(nn.Module):
         if not self.training or self.probability == 0:
             return branch
         kept = 1 - self.probability
+        if kept == 0:
+            return torch.zeros_like(branch)  # nothing is left to be scaled up; 0 / 0 is not 0
         return branch * (branch.new_empty(len(branch), 1, 1, 1).bernoulli_(kept) / kept)
 
 

@@ -52,7 +52,7 @@ class Augment:
         distort: probability of each of the four colour distortions.
         brightness: largest shift, in grey levels of 255.
         contrast, saturation: factors are drawn from 1 - value to 1 + value.
-        hue: largest turn of the colour wheel, in degrees.
+        hue: largest turn of the colour wheel, in degrees of 360 (SSD's released 18 are steps of 2 degrees).
         channel_shuffle: probability that the three channels change places.
         zoom_out: probability that the picture is set into a larger canvas of the colour `fill`.
         zoom_out_ratio: largest ratio of the canvas' sides to the picture's.
@@ -72,7 +72,7 @@ class Augment:
     brightness: float = 32.0
     contrast: float = 0.5
     saturation: float = 0.5
-    hue: float = 18.0
+    hue: float = 36.0
     channel_shuffle: float = 0.0
     zoom_out: float = 0.0
     zoom_out_ratio: float = 4.0
@@ -115,7 +115,7 @@ AUGMENT_LIGHT = Augment(
     flip_horizontal=0.5,
 )
 """For small sets and short trainings: objects stay near the size they have."""
-AUGMENT_NO_FLIP = Augment(distort=0.5, scale=(0.75, 1.5))
+AUGMENT_NO_FLIP = Augment(distort=0.5, hue=18.0, scale=(0.75, 1.5))
 """For things that have a left and a right, such as digits: a mirrored one would be something else."""
 
 

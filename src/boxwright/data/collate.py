@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,4 +38,15 @@ def collate(samples: Sequence[Prepared], *, multiple: int = 1) -> Batch:
     paths = tuple(sample.path for sample in samples)
     proposals = [sample.proposals for sample in samples if sample.proposals is not None]
     regions = given(*pad_boxes(proposals, least=1)) if proposals else None
-    return Batch(torch.from_numpy(images), torch.tensor(sizes, dtype=torch.int64), targets, paths, regions)
+    # Of the image as a whole: a crop is enlarged by more.
+    scales = [
+        math.sqrt(math.prod(size) / math.prod(one.size)) for size, one in zip(sizes, samples, strict=True)
+    ]
+    return Batch(
+        torch.from_numpy(images),
+        torch.tensor(sizes, dtype=torch.int64),
+        targets,
+        paths,
+        regions,
+        torch.tensor(scales, dtype=torch.float32),
+    )

@@ -88,7 +88,7 @@ def decoder() -> Decoder:
     return Decoder(DeltaCoder(), "softmax-objects", floor=-1.0, candidates=1, iou=1.0, detections=GUESSES)
 
 
-AUGMENT = Augment(distort=0.3, scale=(0.8, 1.3), crop_scale=(0.6, 1.0), flip_horizontal=0.5)
+AUGMENT = Augment(distort=0.3, hue=18.0, scale=(0.8, 1.3), crop_scale=(0.6, 1.0), flip_horizontal=0.5)
 TRAIN = TrainSettings(
     batch=32,
     epochs=30,

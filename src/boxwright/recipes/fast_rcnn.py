@@ -50,13 +50,15 @@ def fast_rcnn(stand: regions.Build) -> Callable[[int, FastRCNN], Parts]:
 
 _PAPER = "Girshick, Fast R-CNN, ICCV 2015"
 _FLIPS = Augment(flip_horizontal=0.5)
-# Section 2.3: two images, momentum .9, decay 5e-4, a rate of .001 that falls to a tenth at three quarters.
+# Section 2.3: two images, momentum .9, decay 5e-4, biases at twice the rate and not decayed, 30,000 iterations at
+# .001 and 10,000 at a tenth: 16 passes over VOC 2007's 5,011 images.
 _SGD = TrainSettings(
     batch=2,
-    epochs=12,
+    epochs=16,
     lr=1e-3,
     weight_decay=5e-4,
-    warmup=200,
+    bias_lr=2.0,
+    warmup=0,
     schedule="steps",
     milestones=(0.75,),
     freeze=2,

@@ -59,7 +59,8 @@ class RegionSettings:
         svd: ranks of fc6 and fc7 in a compressed detector (`boxwright compress`); () in one that is trained.
         regions_sampled: regions of an image that are learnt from.
         objects: the greatest part of objects among those.
-        background: least IoU with an object that makes a region background (.1 in the papers; 0 later).
+        background: least IoU with an object that makes a region background: .1 for Selective Search's (Girshick
+            2015, section 2.3), 0 for those that a network proposes, which begins by proposing mostly others.
         beta: where smooth L1 becomes linear.
         floor: lowest score of a detection.
         iou: a detection that overlaps a better one of its class by more is suppressed.
@@ -161,7 +162,9 @@ def vgg16(settings: RegionSettings) -> Stand:
     """Section 2.1: thirteen convolutions see the image, fc6 and fc7 judge a region."""
     trunk = VGG(16, ("conv5",))
     body = _layers(settings, trunk.specs[-1].channels)
-    return Stand(trunk, Identity(trunk.specs), body, settings.width, settings.preprocess())
+    # Poolings cut odd maps: unlike a pyramid this one wants no padding.
+    preprocess = replace(settings.preprocess(), pad_multiple=1)
+    return Stand(trunk, Identity(trunk.specs), body, settings.width, preprocess)
 
 
 def resnet50_c4(settings: RegionSettings) -> Stand:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float64, Int64, Num
 
 from boxwright.data.records import Dataset
 from boxwright.regions.proposals import Proposals
@@ -81,19 +81,19 @@ class Recall:
 
 
 def best_overlaps(
-    objects: Float[np.ndarray, "gt 4"], boxes: Float[np.ndarray, "prior 4"]
+    objects: Num[np.ndarray, "gt 4"], boxes: Num[np.ndarray, "prior 4"]
 ) -> Float64[np.ndarray, " gt"]:
     """For each object its greatest IoU with any of the boxes; 0 where there is none.
 
     >>> best_overlaps(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 3, 2], [5, 5, 6, 6]])).round(3).tolist()
     [0.333]
     """
-    low = np.maximum(objects[:, None, :2], boxes[:, :2].astype(np.float64))
-    high = np.minimum(objects[:, None, 2:], boxes[:, 2:].astype(np.float64))
+    # First of all: differences of unsigned or of small numbers would wrap around.
+    objects, boxes = objects.astype(np.float64), boxes.astype(np.float64)
+    low = np.maximum(objects[:, None, :2], boxes[:, :2])
+    high = np.minimum(objects[:, None, 2:], boxes[:, 2:])
     shared = np.clip(high - low, 0, None).prod(-1)
-    areas = [
-        np.clip(each[:, 2:] - each[:, :2], 0, None).astype(np.float64).prod(-1) for each in (objects, boxes)
-    ]
+    areas = [np.clip(each[:, 2:] - each[:, :2], 0, None).prod(-1) for each in (objects, boxes)]
     union = areas[0][:, None] + areas[1] - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0).max(1, initial=0.0)
 

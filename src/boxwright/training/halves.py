@@ -35,6 +35,14 @@ class FirstStage(Network):
         out: Predictions = self.proposals(images, sizes)
         return out
 
+    def taught(self, batch: Batch) -> Predictions:
+        """Predictions on the anchors that losses are made of."""
+        return self.proposals.taught(batch)
+
+    def taught_and_seen(self, batch: Batch) -> tuple[Predictions, Predictions]:
+        """One forward pass; in detection all anchors take part."""
+        return self.proposals.taught_and_seen(batch)
+
     def stages(self) -> tuple[nn.Module, ...]:
         """What does not learn, then the backbone's parts: a run freezes from the front."""
         return (*self.fixed, *self.proposals.stages())
@@ -61,11 +69,19 @@ class SecondStage(Network):
         self.fixed = tuple(fixed)
 
     def forward(
-        self, images: Float[Tensor, "batch 3 height width"], sizes: Int[Tensor, "batch 2"]
+        self,
+        images: Float[Tensor, "batch 3 height width"],
+        sizes: Int[Tensor, "batch 2"],
+        scales: Float[Tensor, " batch"] | None = None,
     ) -> Predictions:
         """Find regions, then score and move them."""
         levels, found = self._first(images, sizes)
-        return self.regions(levels, as_priors(self.proposer(found, sizes)))
+        return self.regions(levels, as_priors(self.proposer(found, sizes, scales)))
+
+    @property
+    def takes_scales(self) -> bool:
+        """As the whole network does."""
+        return self.proposer.min_size_in == "image"
 
     def taught(self, batch: Batch) -> Predictions:
         """Regions that were sampled with the targets."""
@@ -74,7 +90,7 @@ class SecondStage(Network):
     def taught_and_seen(self, batch: Batch) -> tuple[Predictions, Predictions]:
         """The second stage twice, on the features and the proposals of one first."""
         levels, found = self._first(batch.images, batch.sizes)
-        seen = self.regions(levels, as_priors(self.proposer(found, batch.sizes)))
+        seen = self.regions(levels, as_priors(self.proposer(found, batch.sizes, batch.scales)))
         return self._learnt(levels, found, batch), seen
 
     def stages(self) -> tuple[nn.Module, ...]:
@@ -90,5 +106,5 @@ class SecondStage(Network):
         return levels, self.finder(images, sizes)
 
     def _learnt(self, levels: list[Tensor], found: Predictions, batch: Batch) -> Predictions:
-        regions = self.sampler(as_priors(self.teacher(found, batch.sizes)), batch.targets)
+        regions = self.sampler(as_priors(self.teacher(found, batch.sizes, batch.scales)), batch.targets)
         return replace(self.regions(levels, regions), sampled=True)

@@ -67,28 +67,40 @@ def backbone_stages(net: nn.Module) -> tuple[nn.Module, ...]:
 def build_optimiser(net: nn.Module, settings: DescentSettings) -> torch.optim.Optimizer:
     """SGD or AdamW over what has gradients.
 
-    Weights with two axes or more are decayed; biases, norms and scales are not (He et al. 2019, "Bag of
-    tricks", section 3.1). Each group carries `factor`, by which `set_lr` multiplies the learning rate.
+    Weights with two axes or more are decayed; norms and scales are not (He et al. 2019, "Bag of tricks", section
+    3.1), nor are biases unless the settings say so. Each group carries `factor`, by which `set_lr` multiplies the
+    learning rate.
     """
     backbone = {id(p) for stage in backbone_stages(net) for p in stage.parameters()}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    biases = _biases(net) if (settings.bias_lr, settings.bias_decay) != (1.0, 0.0) else set()
+    groups: dict[tuple[bool, bool, bool], list[nn.Parameter]] = {}
     for parameter in net.parameters():
         if parameter.requires_grad:
-            key = (id(parameter) in backbone, parameter.ndim >= 2)
+            key = (id(parameter) in backbone, parameter.ndim >= 2, id(parameter) in biases)
             groups.setdefault(key, []).append(parameter)
     if not groups:
         raise InputError("nothing is left to train", hint="freeze fewer stages")
     described = [
         {
             "params": parameters,
-            "weight_decay": settings.weight_decay if decayed else 0.0,
-            "factor": settings.backbone_lr if pretrained else 1.0,
+            "weight_decay": settings.weight_decay * (settings.bias_decay if bias else float(decayed)),
+            "factor": (settings.backbone_lr if pretrained else 1.0) * (settings.bias_lr if bias else 1.0),
         }
-        for (pretrained, decayed), parameters in groups.items()
+        for (pretrained, decayed, bias), parameters in groups.items()
     ]
     if settings.optimiser == "adamw":
         return torch.optim.AdamW(described, lr=settings.lr, betas=(settings.momentum, 0.999), fused=True)
     return torch.optim.SGD(described, lr=settings.lr, momentum=settings.momentum, fused=True)
+
+
+def _biases(net: nn.Module) -> set[int]:
+    """The biases of layers whose weights have two axes or more; a norm's shift is none of them."""
+    found = set()
+    for module in net.modules():
+        weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+        if isinstance(bias, nn.Parameter) and isinstance(weight, Tensor) and weight.ndim >= 2:
+            found.add(id(bias))
+    return found
 
 
 def lr_at(settings: DescentSettings, iteration: int, total: int) -> float:

@@ -35,7 +35,10 @@ class DescentSettings:
         optimiser: "sgd" (with `momentum`) or "adamw" (with betas (momentum, 0.999)).
         lr: learning rate after warm-up.
         momentum: of SGD; AdamW's first beta.
-        weight_decay: of weights with two axes or more; biases and norms are not decayed.
+        weight_decay: of weights with two axes or more; norms are not decayed, biases as `bias_decay` says.
+        bias_lr: factor on the learning rate of the biases of convolutions and linear layers; Caffe's detectors
+            have 2.
+        bias_decay: factor on the weight decay of those biases.
         backbone_lr: factor on the learning rate of the backbone's stages, for pretrained ones.
         warmup: iterations over which the learning rate rises linearly from 0; at most a quarter of the run.
         schedule: after warm-up: "cosine" down to `final_lr`, "steps" by `gamma` at `milestones`, "constant".
@@ -67,6 +70,8 @@ class DescentSettings:
     lr: float = 1e-3
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    bias_lr: float = 1.0
+    bias_decay: float = 0.0
     backbone_lr: float = 1.0
     warmup: int = 500
     schedule: Literal["cosine", "steps", "constant"] = "cosine"
@@ -123,6 +128,8 @@ class TrainSettings(DescentSettings):
 
     Attributes:
         select: the validation figure that chooses `best` and stops early.
+        train_on_difficult: objects that are marked difficult are learnt as all others are (SSD's released code);
+            else they are neither objects nor background. Validation never counts them.
         bad_images: what an unreadable image does: "error" ends the run, "skip" leaves it out and lists it.
         proposals: the file with the images' regions, for detectors that judge given ones; "" makes one in the run's
             folder.
@@ -131,6 +138,7 @@ class TrainSettings(DescentSettings):
     """
 
     select: Literal["AP", "AP50", "accuracy"] = "AP50"
+    train_on_difficult: bool = False
     bad_images: Literal["error", "skip"] = "error"
     proposals: str = ""
     workers: int = -1
@@ -147,6 +155,8 @@ _RANGES = (
     ("lr", 0, _INF),
     ("momentum", 0, 1),
     ("weight_decay", 0, _INF),
+    ("bias_lr", 0, _INF),
+    ("bias_decay", 0, _INF),
     ("backbone_lr", 0, _INF),
     ("warmup", 0, _INF),
     ("gamma", 0, 1),

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from boxwright.data.augment import Augment
@@ -116,7 +117,15 @@ def plan(
     if overfit:
         dataset, settings, augment = _one_batch(dataset, settings)
         val = dataset
+    if settings.train_on_difficult:
+        dataset = _with_difficult(dataset)
     return Plan(model, dataset, val, settings, augment, out)
+
+
+def _with_difficult(dataset: Dataset) -> Dataset:
+    """The same images; what is difficult in them counts as all else does."""
+    plain = (replace(one, difficult=np.zeros_like(one.difficult)) for one in dataset.samples)
+    return replace(dataset, samples=tuple(plain))
 
 
 def _one_batch(dataset: Dataset, settings: TrainSettings) -> tuple[Dataset, TrainSettings, Augment]:

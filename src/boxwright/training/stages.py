@@ -23,9 +23,8 @@ from boxwright.errors import InputError
 from boxwright.evaluate import evaluate_model
 from boxwright.files import sweep, write_text
 from boxwright.heads.region import RegionHead
-from boxwright.model import Model, assemble, changed_settings
+from boxwright.model import Model, assemble, recorded_settings
 from boxwright.modelfile import ModelFile, read_model, write_model
-from boxwright.recipes import find
 from boxwright.training import state
 from boxwright.training.distributed import Team, team
 from boxwright.training.finish import TrainResult, with_thresholds
@@ -282,4 +281,4 @@ def _wanted(model: Model) -> list[str]:
 
 
 def _settings(model: Model) -> Any:
-    return changed_settings(find(model.manifest.recipe).settings, model.manifest.settings)
+    return recorded_settings(model.manifest)

@@ -66,7 +66,7 @@ def validate(run: Run, loaded: Iterator[Loaded]) -> Validation:
             taught, seen = net.taught_and_seen(batch)
         for name, value in named(model.objective(taught, batch.targets)).items():
             sums[name] = sums.get(name, 0.0) + float(value) * len(part.indices)
-        found = as_results(model.decoder(seen, batch.sizes), part, model.manifest)
+        found = as_results(model.decoder(seen, batch.sizes, batch.scales), part, model.manifest)
         results |= dict(zip(part.indices, found, strict=True))
     everything = tuple(
         results[i] if i in results else _nothing(sample.size or (1, 1)) for i, sample in enumerate(dataset)
@@ -97,7 +97,8 @@ def to_device(batch: Batch, device: torch.device, *, channels_last: bool) -> Bat
 
     targets = Targets(*(move(getattr(batch.targets, field.name)) for field in fields(Targets)))
     images = move(batch.images).contiguous(memory_format=layout)
-    return Batch(images, move(batch.sizes), targets, batch.paths, proposals)
+    scales = None if batch.scales is None else move(batch.scales)
+    return Batch(images, move(batch.sizes), targets, batch.paths, proposals, scales)
 
 
 def as_results(found: Detections, loaded: Loaded, manifest: Manifest) -> list[Result]:
