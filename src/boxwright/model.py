@@ -125,9 +125,9 @@ class TorchEngine:
                 pixels = torch.from_numpy(images).to(device, memory_format=torch.channels_last)
                 extent = torch.from_numpy(sizes).to(device)
                 judged = () if regions is None else (given(*regions).to(device),)
-                enlarged = None if scales is None else torch.from_numpy(scales).to(device)
-                more = {"scales": enlarged} if self._scaled else {}
-                found = self._decoder(self._net(pixels, extent, *judged, **more), extent, enlarged)
+                more = {} if scales is None else {"scales": torch.from_numpy(scales).to(device)}
+                out = self._net(pixels, extent, *judged, **(more if self._scaled else {}))
+                found = self._decoder(out, extent, **more)
                 parts = (found.boxes, found.scores, found.labels, found.valid)
                 boxes, scores, labels, valid = (part.cpu().numpy() for part in parts)
         finally:

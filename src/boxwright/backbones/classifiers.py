@@ -6,7 +6,7 @@ stride stands in the 3x3 convolution, as in the nets that torchvision publishes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -45,6 +45,7 @@ class ClassifierSpec:
         build: the net for a number of classes; images -> logits, with `trunk` and `stages()`.
         trunk: the same convolutions for a detector, with the taps that are asked for.
         taps: those it has, in order of depth.
+        more_taps: further ones, which only who names them gets.
         size: side of the square input.
         mean, std: per channel, on the scale where white is 1.
         filter: how an image is resized.
@@ -54,7 +55,7 @@ class ClassifierSpec:
 
     family: str
     build: Callable[[int], nn.Module]
-    trunk: Callable[[Sequence[str]], nn.Module]
+    trunk: Callable[..., nn.Module]
     taps: tuple[str, ...]
     size: int = 224
     mean: Three = IMAGENET[0]
@@ -62,6 +63,7 @@ class ClassifierSpec:
     filter: Filter = "bilinear-antialias"
     classes: int = 1000
     torchvision: str = ""
+    more_taps: tuple[str, ...] = ()
 
 
 def _resnet(family: str, variant: str, v1: bool = False) -> ClassifierSpec:
@@ -99,8 +101,9 @@ def _vgg(depth: int, norm: bool = False) -> ClassifierSpec:
     return ClassifierSpec(
         "VGG with batch norm" if norm else "VGG",
         partial(vgg.VGGClassifier, depth, norm=norm),
-        partial(vgg.VGG, depth, norm=norm),
+        partial(vgg.trunk, depth=depth, norm=norm),
         vgg.TAPS[:5],
+        more_taps=(*vgg.inner_taps(depth), *vgg.FC_TAPS),
         torchvision=f"vgg{depth}_bn" if norm else f"vgg{depth}",
     )
 

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 Backbone = Annotated[str, typer.Option(help="Whose features; `boxwright models` lists them.")]
 Tap = Annotated[
-    str | None, typer.Option(help="Which activation, such as conv4 or stage5; the last by default.")
+    str | None,
+    typer.Option(
+        help="Which activation, such as conv4, stage5 or VGG's conv4_2, fc6, fc7; the last map by default."
+    ),
 ]
 PoolOption = Annotated[
     str, typer.Option(help="How a map becomes a vector: mean, max, grid (2 x 2 means) or flatten.")

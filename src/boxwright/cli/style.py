@@ -52,6 +52,16 @@ StyleTaps = Annotated[
 ]
 ContentWeight = Annotated[float | None, typer.Option(help="Of the content.", min=0)]
 StyleWeight = Annotated[float | None, typer.Option(help="Of the style: more paints more boldly.", min=0)]
+Preset = Annotated[
+    str,
+    typer.Option(
+        help="Taps and pooling as published: johnson (conv3; conv1 to conv4) or gatys (of VGG: conv4_2; conv1_1 to "
+        "conv5_1; average pooling, no smoothing)."
+    ),
+]
+PoolingOption = Annotated[
+    str | None, typer.Option(help="Of the loss network: max, or average (VGG); the preset's by default.")
+]
 Smooth = Annotated[float | None, typer.Option(help="Of total variation: more is smoother.", min=0)]
 
 
@@ -78,6 +88,8 @@ def paint(
     smooth: Smooth = None,
     backbone: Backbone = "vgg16",
     weights: Weights = "auto",
+    preset: Preset = "johnson",
+    pooling: PoolingOption = None,
     content_taps: ContentTaps = None,
     style_taps: StyleTaps = None,
     every: Annotated[
@@ -104,6 +116,9 @@ def paint(
     `boxwright style photo.jpg painting.jpg -o large.png --size 640 --style-weight 50 --weights vgg16.safetensors`
 
     `boxwright style photo.jpg painting.jpg -o own.png --keep-colours --backbone efficientnet-lite0`
+
+    `boxwright style photo.jpg painting.jpg -o 2016.png --preset gatys --start noise --scales 1 --iterations 500
+    --backbone vgg19 --weights imagenet`
     """
     import json
 
@@ -123,7 +138,9 @@ def paint(
     seen, wanted = read_image(content), read_image(style)
     if out.resolve() in (content.resolve(), style.resolve()):
         raise InputError("the result would replace it", path=out, hint="choose another --out")
-    by = _loss_weights(backbone, content_taps, style_taps, content_weight, style_weight, smooth)
+    by = _loss_weights(
+        backbone, preset, pooling, content_taps, style_taps, content_weight, style_weight, smooth
+    )
     trunk, origin = _judge(backbone, by, weights)
 
     from boxwright.perceptual import style_run
@@ -171,6 +188,8 @@ def train(
     smooth: Smooth = None,
     backbone: Backbone = "vgg16",
     weights: Weights = "auto",
+    preset: Preset = "johnson",
+    pooling: PoolingOption = None,
     content_taps: ContentTaps = None,
     style_taps: StyleTaps = None,
     seed: Seed = 0,
@@ -206,7 +225,9 @@ def train(
     shape = changed(StyleNetSettings(), changes["style"], name="style")
     wanted = read_image(style)
     learned, held = hold_back(find_pictures(images), shape.held, descent.seed)
-    by = _loss_weights(backbone, content_taps, style_taps, content_weight, style_weight, smooth, NET_WEIGHTS)
+    by = _loss_weights(
+        backbone, preset, pooling, content_taps, style_taps, content_weight, style_weight, smooth, NET_WEIGHTS
+    )
     trunk, origin = _judge(backbone, by, weights)
 
     import torch
@@ -268,6 +289,8 @@ def apply(
 
 def _loss_weights(
     backbone: str,
+    preset: str,
+    pooling: str | None,
     content_taps: str | None,
     style_taps: str | None,
     content: float | None,
@@ -280,12 +303,27 @@ def _loss_weights(
 
     from boxwright.backbones.classifiers import find_classifier
     from boxwright.cli.teach import listed
-    from boxwright.perceptual.style_settings import StyleWeights, usual_taps
+    from boxwright.errors import InputError, near
+    from boxwright.perceptual.style_settings import GATYS_CONTENT, GATYS_STYLE, StyleWeights, usual_taps
+    from boxwright.training.settings import changed
 
-    seen, painted = usual_taps(find_classifier(backbone).taps)
+    begin, spec = usual or StyleWeights(), find_classifier(backbone)
+    if preset == "johnson":
+        seen, painted = usual_taps(spec.taps)
+    elif preset == "gatys":
+        seen, painted = GATYS_CONTENT, GATYS_STYLE
+        if not {*seen, *painted} <= {*spec.more_taps}:
+            raise InputError(
+                f"{backbone} has not the taps of --preset gatys", hint="such as --backbone vgg19"
+            )
+        begin = replace(begin, variation=0.0, pooling="average")
+    else:
+        raise InputError(f"no preset {preset!r}", hint=near(preset, ("johnson", "gatys")))
+    if pooling is not None:
+        begin = changed(begin, {"pooling": pooling}, name="style")
     numbers = {"content": content, "style": style, "variation": smooth}
     return replace(
-        usual or StyleWeights(),
+        begin,
         content_taps=listed(content_taps) if content_taps else seen,
         style_taps=listed(style_taps) if style_taps else painted,
         **{name: value for name, value in numbers.items() if value is not None},
@@ -296,7 +334,7 @@ def _judge(backbone: str, by: StyleWeights, weights: str) -> tuple[Trunk, Origin
     from boxwright.cli.console import say
     from boxwright.weights.trunk import pretrained_trunk
 
-    return pretrained_trunk(backbone, by.taps, weights, say=say)
+    return pretrained_trunk(backbone, by.taps, weights, pooling=by.pooling, say=say)
 
 
 def _shown(steps: Iterable[Painting], total: int, every: int) -> Iterator[Painting]:

@@ -42,6 +42,7 @@ Model = Annotated[
 ]
 Sheet = Annotated[Path, typer.Option("--out", "-o", metavar="PICTURE", help="The sheet: .png, .jpg, .webp.")]
 JUDGE_TAPS = "stage1,stage2,stage3"
+BACKBONE, TAPS = "efficientnet-lite0", "stage3,stage5,stage7"
 
 
 @app.command("train")
@@ -51,7 +52,8 @@ def train(
     reconstruction: Annotated[
         str,
         typer.Option(
-            help="What a decoded picture should be near by: pixels, features (of --backbone), or both."
+            help="What a decoded picture should be near by: pixels, features (of --backbone), both, or hou: features "
+            "by value and weights as Hou et al. 2017 have them, of VGG-19 unless --backbone says another."
         ),
     ] = "pixels",
     size: Annotated[int, typer.Option(help="Side of the pictures, a multiple of 16.", min=32)] = 64,
@@ -69,8 +71,8 @@ def train(
         Path | None,
         typer.Option(metavar="MODEL", help="Begin with the weights of another of the same size."),
     ] = None,
-    backbone: Backbone = "efficientnet-lite0",
-    taps: Taps = "stage3,stage5,stage7",
+    backbone: Backbone = BACKBONE,
+    taps: Taps = TAPS,
     weights: Weights = "auto",
     judge: Annotated[
         str,
@@ -110,24 +112,30 @@ def train(
     --weights vgg16.safetensors --start runs/flowers/best.safetensors`
 
     `boxwright vae train flowers --out runs/flowers --set vae.free_bits=0.05 --set train.ema=0.995`
+
+    `boxwright vae train faces --out runs/hou --reconstruction hou --latent 100 --weights imagenet`
     """
     from boxwright.cli.console import say
     from boxwright.cli.teach import given, listed, teach
     from boxwright.errors import InputError, near
     from boxwright.perceptual.squares import find_pictures, hold_back
-    from boxwright.perceptual.vae import VaeSettings
+    from boxwright.perceptual.vae import HOU_BACKBONE, HOU_BETA, HOU_TAPS, VaeSettings
     from boxwright.training.settings import changed, sorted_changes
 
-    weighed = {"pixels": (1.0, 0.0), "features": (0.0, 1.0), "both": (0.5, 0.5)}
+    weighed = {"pixels": (1.0, 0.0), "features": (0.0, 1.0), "both": (0.5, 0.5), "hou": (0.0, HOU_BETA)}
     if reconstruction not in weighed:
         raise InputError(f"no reconstruction by {reconstruction!r}", hint=near(reconstruction, weighed))
     by_pixels, by_features = weighed[reconstruction]
+    published = reconstruction == "hou"
+    if published and (backbone, taps) == (BACKBONE, TAPS):
+        backbone, taps = HOU_BACKBONE, ",".join(HOU_TAPS)
     asked = VaeSettings(
         size=size,
         latent=latent,
         beta=beta,
         pixels=by_pixels,
         features=by_features,
+        feature_loss="value" if published else "direction",
         backbone=backbone,
         taps=listed(taps),
         seed=seed,

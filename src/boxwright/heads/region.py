@@ -82,6 +82,8 @@ class RegionHead(nn.Module):
         moves: whether boxes are moved at all.
         chunk: regions of an image that are judged at a time where no gradient is wanted, to bound the memory; 0 for
             all.
+        box_width: numbers of the body's pooled map, where boxes are moved by it and not by the features (Girshick et
+            al. 2014, appendix C: pool5); the body is `Patches` then. None moves them by the features.
     """
 
     def __init__(
@@ -94,11 +96,12 @@ class RegionHead(nn.Module):
         background: bool = True,
         moves: bool = True,
         chunk: int = 0,
+        box_width: int | None = None,
     ) -> None:
         super().__init__()
-        self.pool, self.body, self.chunk = pool, body, chunk
+        self.pool, self.body, self.chunk, self.box_width = pool, body, chunk, box_width
         self.scores = nn.Linear(width, classes + background)
-        self.offsets = nn.Linear(width, classes * 4) if moves else None
+        self.offsets = nn.Linear(box_width or width, classes * 4) if moves else None
         # Section 2.3, "SGD hyper-parameters".
         nn.init.normal_(self.scores.weight, std=0.01)
         nn.init.zeros_(self.scores.bias)
@@ -108,6 +111,8 @@ class RegionHead(nn.Module):
 
     def forward(self, levels: Sequence[Tensor], regions: Priors) -> Predictions:
         """Score and move the regions; those that are not valid are computed too, and never counted."""
+        if self.offsets is not None and self.box_width is not None:
+            return self._moved_by_maps(levels, regions, self.offsets)
         features = self.features(levels, regions)
         if self.offsets is None:
             deltas = features.new_zeros(*features.shape[:2], 0, 4)
@@ -117,13 +122,39 @@ class RegionHead(nn.Module):
 
     def features(self, levels: Sequence[Tensor], regions: Priors) -> Float[Tensor, "batch roi feature"]:
         """What the two layers judge by."""
-        count = regions.valid.shape[1]
-        step = count if torch.is_grad_enabled() or not self.chunk else self.chunk
         parts = [
             self.body(self.pool(levels, some).flatten(0, 1)).unflatten(0, tuple(some.valid.shape))
-            for some in _split(regions, max(1, step))
+            for some in self._some(regions)
         ]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+    def box_features(self, levels: Sequence[Tensor], regions: Priors) -> Float[Tensor, "batch roi feature"]:
+        """What boxes are moved by."""
+        if self.box_width is None:
+            return self.features(levels, regions)
+        parts = [self._both(levels, some)[0] for some in self._some(regions)]
+        return torch.cat(parts, 1)
+
+    def _moved_by_maps(self, levels: Sequence[Tensor], regions: Priors, offsets: nn.Linear) -> Predictions:
+        """A pooled map has several times the numbers of the features, so that no more of them than a part is kept."""
+        logits, deltas = [], []
+        for some in self._some(regions):
+            maps, features = self._both(levels, some)
+            logits.append(self.scores(features))
+            deltas.append(offsets(maps).unflatten(2, (-1, 4)))
+        return Predictions(torch.cat(logits, 1), torch.cat(deltas, 1), regions)
+
+    def _both(self, levels: Sequence[Tensor], regions: Priors) -> tuple[Tensor, Tensor]:
+        """Pooled maps and features of the regions."""
+        assert isinstance(self.body, Patches)
+        shape = tuple(regions.valid.shape)
+        maps, features = self.body.both(self.pool(levels, regions).flatten(0, 1))
+        return maps.unflatten(0, shape), features.unflatten(0, shape)
+
+    def _some(self, regions: Priors) -> list[Priors]:
+        """The regions, as many at a time as memory is to hold."""
+        step = regions.valid.shape[1] if torch.is_grad_enabled() or not self.chunk else self.chunk
+        return _split(regions, max(1, step))
 
     def stages(self) -> tuple[nn.Module, ...]:
         """Parts of the body that a backbone's are, in order of depth, for freezing."""
@@ -148,6 +179,15 @@ class Patches(nn.Module):
         maps = maps.contiguous(memory_format=torch.channels_last)
         features: Tensor = self.after(self.trunk(maps)[0])
         return features
+
+    def both(
+        self, maps: Float[Tensor, "roi 3 height width"]
+    ) -> tuple[Float[Tensor, "roi number"], Float[Tensor, "roi feature"]]:
+        """The pooled map (pool5) of each region as one vector, and its features; `after` pools first."""
+        assert isinstance(self.after, nn.Sequential)
+        maps = maps.contiguous(memory_format=torch.channels_last)
+        pooled: Tensor = self.after[0](self.trunk(maps)[0])
+        return pooled.flatten(1), self.after[1:](pooled)
 
     def stages(self) -> tuple[nn.Module, ...]:
         """The trunk's parts in order of depth."""

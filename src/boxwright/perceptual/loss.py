@@ -173,6 +173,38 @@ class FeatureDistance(nn.Module):
         return torch.stack(each).mean(0)
 
 
+class FeatureError(nn.Module):
+    """How far the features of two pictures lie apart, by value: the reconstruction loss of Hou et al. 2017.
+
+    Half the mean squared difference over channels and positions of each tap, summed over taps, in the mean over the
+    batch (equations 3 and 4).
+
+    Args:
+        trunk: the network and its taps; theirs is VGG-19 at conv1_1, conv2_1 and conv3_1 (VAE-123).
+
+    >>> from boxwright.weights.trunk import build_trunk
+    >>> error = FeatureError(build_trunk("vgg16", ["conv1_1", "conv2_1"]))
+    >>> pictures = torch.rand(2, 3, 16, 16)
+    >>> error(pictures, pictures).item()
+    0.0
+    """
+
+    def __init__(self, trunk: Trunk) -> None:
+        super().__init__()
+        self.features = FrozenTrunk(trunk)
+
+    def forward(
+        self, a: Float[Tensor, "batch 3 height width"], b: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, ""]:
+        """The loss of pairs; gradients go to both.
+
+        Args:
+            a, b: RGB in [0, 1].
+        """
+        one, two = self.features(a), self.features(b)
+        return torch.stack([0.5 * (_wide(one[tap]) - _wide(two[tap])).square().mean() for tap in one]).sum()
+
+
 class RelativeDistance(nn.Module):
     """`FeatureDistance` as a loss: the mean over a batch, in units of what it is between given pictures.
 

@@ -20,6 +20,7 @@ class StyleWeights:
         content: weight of the content, shared by its taps.
         style: weight of the style, shared by its taps; more paints more boldly.
         variation: weight of the mean squared difference of neighbouring pixels; more is smoother.
+        pooling: of the loss network, which is a VGG where it is "average".
     """
 
     content_taps: tuple[str, ...] = ("conv3",)
@@ -27,6 +28,7 @@ class StyleWeights:
     content: float = 1.0
     style: float = 20.0
     variation: float = 0.1
+    pooling: Literal["max", "average"] = "max"
 
     def __post_init__(self) -> None:
         for name in ("content", "style", "variation"):
@@ -38,6 +40,10 @@ class StyleWeights:
         """All taps, each once."""
         return tuple(dict.fromkeys((*self.content_taps, *self.style_taps)))
 
+
+GATYS_STYLE = tuple(f"conv{block}_1" for block in range(1, 6))
+GATYS_CONTENT = ("conv4_2",)
+"""Where Gatys et al. 2016 compare style and content, of VGG-19 with average pooling (section 2 and figure 1)."""
 
 NET_WEIGHTS = StyleWeights(style=50.0)
 """For the feed-forward network, which does not come as near to a style as optimisation does."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -17,6 +17,9 @@ from torch import Tensor, nn
 
 from boxwright.errors import InputError, near
 
+FeatureLoss = Literal["direction", "value"]
+HOU_BACKBONE, HOU_TAPS, HOU_BETA = "vgg19", ("conv1_1", "conv2_1", "conv3_1"), 0.5
+"""Hou et al. 2017, section 4.1: VAE-123, whose alpha is 1."""
 HALVINGS = 4
 """The encoder halves the picture so often; its side must be a multiple of 16."""
 
@@ -36,6 +39,8 @@ class VaeSettings:
         deviation: standard deviation of that Gaussian, where white is 1; 0 learns one for all values, which is
             then the root of the mean squared error (Rybkin et al. 2021).
         features: weight of the reconstruction by deep features (Hou et al. 2017).
+        feature_loss: how features are compared: by "direction", as one more Gaussian with a learnt deviation, or by
+            "value", as Hou et al. 2017 have it (equations 3 to 5), whose beta and alpha are `features` and `beta`.
         backbone, taps: whose features.
         beta: weight of the divergence from the prior (Higgins et al. 2017); 1 is the bound of the evidence.
         free_bits: nats of a latent number, on average over a batch, that cost nothing (Kingma et al. 2016).
@@ -52,6 +57,7 @@ class VaeSettings:
     pixels: float = 1.0
     deviation: float = 0.0
     features: float = 0.0
+    feature_loss: FeatureLoss = "direction"
     backbone: str = "efficientnet-lite0"
     taps: tuple[str, ...] = ("stage3", "stage5", "stage7")
     beta: float = 1.0
@@ -72,6 +78,11 @@ class VaeSettings:
         for name in ("beta", "free_bits", "warmup", "seed"):
             if getattr(self, name) < 0:
                 raise InputError(f"vae.{name} is {getattr(self, name)}, must be at least 0")
+        if self.feature_loss not in get_args(FeatureLoss):
+            raise InputError(
+                f"vae.feature_loss is {self.feature_loss!r}",
+                hint=near(self.feature_loss, get_args(FeatureLoss)),
+            )
         if not 0 < self.crop <= 1:
             raise InputError(f"vae.crop is {self.crop}, a part of the shorter side above 0, at most 1")
         if self.held <= 0 or (self.held >= 1 and self.held % 1):
@@ -83,6 +94,10 @@ class VaeSettings:
     def terms(self) -> tuple[str, ...]:
         """What reconstructions are judged by: "pixels", "features" or both."""
         return tuple(name for name in ("pixels", "features") if getattr(self, name) > 0)
+
+    def learns_deviation(self, term: str) -> bool:
+        """Whether a term is weighed by a deviation that is learnt."""
+        return self.feature_loss == "direction" if term == "features" else not self.deviation
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> VaeSettings:
@@ -127,7 +142,7 @@ class Vae(nn.Module):
         up = zip(widths[::-1], [*widths[-2::-1], half], strict=True)
         self.up = nn.Sequential(*(_double(inner, outer) for inner, outer in up))
         self.last = nn.Conv2d(half, 3, 3, padding=1, padding_mode="replicate")
-        learnt = [term for term in settings.terms if term != "pixels" or not settings.deviation]
+        learnt = [term for term in settings.terms if settings.learns_deviation(term)]
         self.log_deviations = nn.ParameterDict({term: torch.zeros(()) for term in learnt})
         self.batches: Tensor
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))

@@ -7,7 +7,10 @@ Gaussian around the decoded one, all with one deviation s. In nats, with the mea
 
 Deep features have no such likelihood over pictures. Their term is the same expression with the distance of features in
 place of d: it scales itself by its own learnt s, and weighs as much beside the divergence as pixels would. Features
-are compared by direction (Zhang et al. 2018), not by value as in Hou et al. 2017: reconstructions come nearer so.
+are compared by direction (Zhang et al. 2018), for reconstructions come nearer so; or by value, as Hou et al. 2017 have
+it, and then as they are:
+
+    loss = alpha KL + beta sum over taps of 1 / (2 C W H) sum (f(x) - f(x'))^2
 """
 
 from __future__ import annotations
@@ -153,6 +156,10 @@ class VaeObjective:
         loss = beta * with_free_bits(divergence, self.settings.free_bits) / pictures[0].numel()
         for term, distance in self.distances.items():
             losses[term] = distance(decoded, pictures).float()
+            if term == "features" and self.settings.feature_loss == "value":
+                # Per picture, as its authors have it; per value, as all is here.
+                loss = loss + self.settings.features * losses[term] / pictures[0].numel()
+                continue
             loss = loss + getattr(self.settings, term) * gaussian_nll(
                 losses[term], net.log_deviation(term), 1
             )

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from boxwright.card import Card
 from boxwright.errors import InputError
-from boxwright.perceptual.loss import FeatureDistance, RelativeDistance
+from boxwright.perceptual.loss import FeatureDistance, FeatureError, RelativeDistance
 from boxwright.perceptual.sheets import as_images, sheet, spaced
 from boxwright.perceptual.squares import Squares
-from boxwright.perceptual.vae import Vae, VaeSettings
+from boxwright.perceptual.vae import FeatureLoss, Vae, VaeSettings
 from boxwright.perceptual.vae_latents import draw_latents, psnr
 from boxwright.perceptual.vae_losses import VaeObjective, gaussian_nll
 from boxwright.training.settings import DescentSettings
@@ -85,7 +85,7 @@ class VaeTask(Task):
         self._facts["features"] = "" if trunk is None else fingerprint(trunk)
         some = Squares(learned[:: max(1, len(learned) // _FOR_UNITS)], settings.size)
         variety = torch.from_numpy(some.middles())
-        self._features = None if trunk is None else _features(trunk, variety)
+        self._features = None if trunk is None else _features(trunk, variety, settings.feature_loss)
         self.objective = VaeObjective(settings, None if self._features is None else self._seen)
         if start is not None:
             begin_with(net, start)
@@ -170,8 +170,10 @@ class VaeTask(Task):
             yield pictures.to(device), drawn.to(device)
 
 
-def _features(trunk: Trunk, pictures: Tensor) -> RelativeDistance:
-    """1 is as far as the mean of all pictures is from each."""
+def _features(trunk: Trunk, pictures: Tensor, loss: FeatureLoss) -> RelativeDistance | FeatureError:
+    """By direction 1 is as far as the mean of all pictures is from each; by value features are taken as they are."""
+    if loss == "value":
+        return FeatureError(trunk)
     mean = pictures.mean(0, keepdim=True).expand_as(pictures)
     return RelativeDistance(FeatureDistance(trunk), pictures, mean)
 

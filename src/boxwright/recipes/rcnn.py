@@ -24,6 +24,7 @@ from boxwright.boxes import DeltaCoder
 from boxwright.data.augment import AUGMENT_LIGHT, Augment
 from boxwright.decode import Decoder
 from boxwright.detectors import RegionClassifier
+from boxwright.errors import InputError
 from boxwright.heads.region import CropPool, Mean, Patches, RegionHead, TwoLayers
 from boxwright.losses import SmoothL1, softmax_cross_entropy
 from boxwright.necks.identity import Identity
@@ -93,12 +94,15 @@ class RCNN(CropSettings):
         proposals: regions of an image, best first.
         judge: what scores a region: the softmax it was fine-tuned with, or support vector machines.
         ridge: whether boxes are moved by regression.
+        box_features: what the regression sees: the features that the judge sees, or VGG's last pooled map (appendix
+            C: pool5).
     """
 
     strategy: str = "fast"
     proposals: int = 2000
     judge: Literal["svm", "softmax"] = "svm"
     ridge: bool = True
+    box_features: Literal["last", "pool5"] = "last"
 
     def source(self) -> RegionSource:
         """Section 2.1: Selective Search's fast mode."""
@@ -122,15 +126,46 @@ Trunk = Callable[[CropSettings], tuple[nn.Module, nn.Module, int, Preprocess]]
 
 
 def crop_net(
-    classes: int, settings: CropSettings, trunk: Trunk, *, background: bool, moves: bool
+    classes: int,
+    settings: CropSettings,
+    trunk: Trunk,
+    *,
+    background: bool,
+    moves: bool,
+    by_pool5: bool = False,
 ) -> tuple[RegionClassifier, Preprocess]:
-    """A network that sees each region as an image of its own."""
+    """A network that sees each region as an image of its own.
+
+    Raises:
+        InputError: boxes moved by pool5 of a network whose features are its pooled map.
+    """
     seen, after, width, preprocess = trunk(settings)
+    box_width = _pool5(after) if by_pool5 else None
     pixels = Pixels()
     pool = CropPool(settings.crop, settings.context)
     body = Patches(seen, after)
-    head = RegionHead(pool, body, width, classes, background=background, moves=moves, chunk=settings.chunk)
+    head = RegionHead(
+        pool,
+        body,
+        width,
+        classes,
+        background=background,
+        moves=moves,
+        chunk=settings.chunk,
+        box_width=box_width,
+    )
     return RegionClassifier(pixels, Identity(pixels.specs), settings.sampler(), head), preprocess
+
+
+def _pool5(after: nn.Module) -> int:
+    """Numbers of the map that fc6 sees."""
+    if isinstance(after, nn.Sequential) and isinstance(after[-1], TwoLayers):
+        inputs = after[-1].fc6.in_features
+        assert isinstance(inputs, int)
+        return inputs
+    raise InputError(
+        "model.box_features=pool5 is of networks with fc6 and fc7", hint="leave it at last for this one"
+    )
 
 
 def rcnn(trunk: Trunk) -> Callable[[int, RCNN], Parts]:
@@ -138,7 +173,10 @@ def rcnn(trunk: Trunk) -> Callable[[int, RCNN], Parts]:
 
     def build(classes: int, settings: RCNN) -> Parts:
         softmax = settings.judge == "softmax"
-        net, preprocess = crop_net(classes, settings, trunk, background=softmax, moves=settings.ridge)
+        by_pool5 = settings.box_features == "pool5"
+        net, preprocess = crop_net(
+            classes, settings, trunk, background=softmax, moves=settings.ridge, by_pool5=by_pool5
+        )
         return Parts(net, settings.objective(), settings.decoder(), preprocess, settings.source())
 
     return build
@@ -186,14 +224,25 @@ FROM_LITE0 = Pretrained(_into_trunk(lite_weights.load_trunk), lite_weights.packa
 
 
 _PAPER = "Girshick et al., Rich feature hierarchies, CVPR 2014"
-# Section 2.3: a tenth of the rate of ImageNet's training (.001), two images of 64 windows here for its 128.
-_SGD = TrainSettings(batch=2, epochs=12, lr=1e-3, weight_decay=5e-4, warmup=100, clip=10.0, freeze_norms=True)
+# Section 2.3: a tenth of the rate of ImageNet's training (.001), two images of 64 windows here for its 128. The
+# released schedule: a tenth of the rate every 20,000 of 70,000 batches, 28 passes over VOC 2007's 5,011 images.
+_SGD = TrainSettings(
+    batch=2,
+    epochs=28,
+    lr=1e-3,
+    weight_decay=5e-4,
+    bias_lr=2.0,
+    warmup=0,
+    schedule="steps",
+    milestones=(2 / 7, 4 / 7, 6 / 7),
+    freeze_norms=True,
+)
 
 RCNN_VGG16 = Recipe(
     "rcnn-vgg16",
     "R-CNN: each region through VGG-16 by itself, support vector machines, ridge regression",
     _PAPER,
-    RCNN(),
+    RCNN(box_features="pool5"),
     rcnn(vgg16),
     Augment(flip_horizontal=0.5),
     replace(_SGD, freeze_norms=False),
@@ -204,6 +253,7 @@ RCNN_RESNET50 = replace(
     RCNN_VGG16,
     name="rcnn-resnet50",
     summary="R-CNN on ResNet-50",
+    settings=RCNN(),
     source=f"{_PAPER}; He et al., Deep residual learning, CVPR 2016",
     build=rcnn(resnet50),
     train=_SGD,

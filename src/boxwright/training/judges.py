@@ -14,6 +14,7 @@ import numpy as np
 
 from boxwright.detectors import RegionClassifier
 from boxwright.errors import InputError
+from boxwright.heads.region import RegionHead
 from boxwright.model import Model
 from boxwright.training import state
 from boxwright.training.distributed import Team
@@ -128,6 +129,7 @@ def _complete(
         propose=propose,
         precision=Precision(here.device, todo.settings.amp),
         policy=todo.settings.bad_images,
+        by_maps=_by_maps(todo),
     )
     broken: dict[str, str] = {}
     for _, trouble in watch(computed, "computing features", len(own)):
@@ -148,8 +150,15 @@ def _train(names: Sequence[str], images: Watched, todo: Plan) -> None:
         if name == SVM:
             linear = machines(images, classes, scale, np.random.default_rng(todo.settings.seed))
         else:
-            linear = ridges(images, classes, scale)
+            # Of pooled maps, which have another length than the features, the scale is their own.
+            linear = ridges(images, classes, None if _by_maps(todo) else scale)
         linear.write(path, images.store.origin)
+
+
+def _by_maps(todo: Plan) -> bool:
+    """Whether the wanted model moves boxes by pooled maps."""
+    head = todo.model.net.get_submodule("regions")
+    return isinstance(head, RegionHead) and head.box_width is not None
 
 
 def _origin(tuned: Model, regions: str) -> str:

@@ -23,8 +23,6 @@ TYPICAL_NORM = 20.0
 """Features are scaled to this mean length, for which the constants below were chosen (the released program's)."""
 NEGATIVE_BELOW = 0.3
 """A region that overlaps every object of a class by less is background to that class (appendix B)."""
-NEAR = 0.6
-"""A region that overlaps an object by more learns to move onto it (appendix C)."""
 REFIT_AFTER = 2000
 """New hard negatives after which a machine is trained again."""
 _C, _POSITIVE_WEIGHT, _BIAS = 1e-3, 2.0, 10.0
@@ -131,10 +129,14 @@ def support_vectors(
 
 def typical_scale(images: Iterable[ImageFeatures]) -> float:
     """What features are multiplied by, so that their mean length is `TYPICAL_NORM`."""
+    return _scale(image.features for image in images)
+
+
+def _scale(parts: Iterable[np.ndarray]) -> float:
     total, count = 0.0, 0
-    for image in images:
-        total += float(np.linalg.norm(image.features.astype(np.float32), axis=1).sum())
-        count += len(image.features)
+    for features in parts:
+        total += float(np.linalg.norm(features.astype(np.float32), axis=1).sum())
+        count += len(features)
     return TYPICAL_NORM * count / total if total else 1.0
 
 
@@ -182,32 +184,37 @@ def machines(images: Iterable[ImageFeatures], classes: int, scale: float, rng: n
     return Linear(weight, bias)
 
 
-def ridges(images: Iterable[ImageFeatures], classes: int, scale: float) -> Linear:
-    """For each class the regression from a region's features to how it lies to the object it nearly covers.
+def ridges(images: Iterable[ImageFeatures], classes: int, scale: float | None = None) -> Linear:
+    """For each class the regression from what boxes are moved by to how a region lies to the object it nearly covers.
+
+    Args:
+        images: can be gone through more than once.
+        classes: how many.
+        scale: of what boxes are moved by; None chooses it as `typical_scale` does, by the regions that are learnt from.
 
     Returns:
         4 outputs a class, offsets as `DeltaCoder()` has them; all 0 where a class has no region near an object.
     """
     from sklearn.linear_model import Ridge
 
+    if scale is None:
+        scale = _scale(_near(image)[1] for image in images)
     inputs: list[list[Features]] = [[] for _ in range(classes)]
     offsets: list[list[Features]] = [[] for _ in range(classes)]
     width = 0
     for image in images:
-        width = image.features.shape[1]
-        counted = np.flatnonzero(~image.ignore)
-        if not len(counted):
+        near, seen = _near(image)
+        width = max(width, seen.shape[1])
+        if not len(near):
             continue
-        overlaps = image.overlaps()[:, counted]
-        best = counted[overlaps.argmax(1)]
-        sides = image.boxes[:, 2:] - image.boxes[:, :2]
-        for region in np.flatnonzero((overlaps.max(1) > NEAR) & (sides > 0).all(1)):
-            label = image.labels[best[region]]
-            inputs[label].append(image.features[region].astype(np.float32)[None] * scale)
-            target = DeltaCoder().encode(
-                torch.from_numpy(image.objects[best[region]]), torch.from_numpy(image.boxes[region])
-            )
-            offsets[label].append(target.numpy()[None])
+        counted = np.flatnonzero(~image.ignore)
+        best = counted[image.overlaps()[near][:, counted].argmax(1)]
+        boxes, objects = (torch.from_numpy(part) for part in (image.boxes[near], image.objects[best]))
+        moves = DeltaCoder().encode(objects, boxes).numpy()
+        for label in np.unique(image.labels[best]):
+            own = image.labels[best] == label
+            inputs[label].append(seen[own].astype(np.float32) * scale)
+            offsets[label].append(moves[own])
     weight, bias = np.zeros((classes * 4, width), np.float32), np.zeros(classes * 4, np.float32)
     for label in range(classes):
         if inputs[label]:
@@ -215,6 +222,14 @@ def ridges(images: Iterable[ImageFeatures], classes: int, scale: float) -> Linea
             rows = slice(4 * label, 4 * label + 4)
             weight[rows], bias[rows] = fitted.coef_ * scale, fitted.intercept_
     return Linear(weight, bias)
+
+
+def _near(image: ImageFeatures) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the regions that moving is learnt by, and what boxes are moved by there."""
+    if len(image.near):
+        return image.near, image.near_features
+    near = image.near_objects()
+    return near, image.features[near]
 
 
 def _background(overlaps: Float32[np.ndarray, "roi gt"], image: ImageFeatures, label: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +28,12 @@ from boxwright.predict import Propose
 from boxwright.preprocess import Preprocess
 from boxwright.sample import with_objects
 from boxwright.training.precision import Precision
+from boxwright.types import Priors
 
 AGAIN = "train with --resume"
 """How a file that a stage keeps is made anew."""
+NEAR = 0.6
+"""A region that overlaps an object by more learns to move onto it (Girshick et al. 2014, appendix C)."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class ImageFeatures:
         objects: boxes of the annotated objects.
         labels: their classes.
         ignore: crowd and difficult ones.
+        near: numbers of the regions by which moving boxes is learnt.
+        near_features: what those boxes are moved by; both are empty where that is their `features`.
     """
 
     features: Float16[np.ndarray, "roi feature"]
@@ -50,11 +55,23 @@ class ImageFeatures:
     objects: Float32[np.ndarray, "gt 4"]
     labels: Int64[np.ndarray, " gt"]
     ignore: Bool[np.ndarray, " gt"]
+    near: Int64[np.ndarray, " near"] = field(default_factory=lambda: np.zeros(0, np.int64))
+    near_features: Float16[np.ndarray, "near number"] = field(
+        default_factory=lambda: np.zeros((0, 0), np.float16)
+    )
 
     def overlaps(self) -> Float32[np.ndarray, "roi gt"]:
         """IoU of each region with each object."""
         shared: np.ndarray = iou(torch.from_numpy(self.boxes), torch.from_numpy(self.objects)).numpy()
         return shared
+
+    def near_objects(self) -> Int64[np.ndarray, " near"]:
+        """Numbers of the regions that overlap an object that counts by more than `NEAR`."""
+        if self.ignore.all():
+            return np.zeros(0, np.int64)
+        sides = self.boxes[:, 2:] - self.boxes[:, :2]
+        most = self.overlaps()[:, ~self.ignore].max(1)
+        return np.flatnonzero((most > NEAR) & (sides > 0).all(1))
 
 
 @dataclass(frozen=True)
@@ -90,7 +107,7 @@ class FeatureStore:
             InputError: the disk is full or the folder cannot be written.
         """
         content = io.BytesIO()
-        arrays = {field.name: getattr(found, field.name) for field in fields(ImageFeatures)}
+        arrays = {one.name: getattr(found, one.name) for one in fields(ImageFeatures)}
         np.savez(content, origin=np.array(self.origin), **arrays)
         write_bytes(self.path(image), content.getvalue())
 
@@ -100,7 +117,7 @@ class FeatureStore:
         Raises:
             InputError: the file is missing, damaged, or of another origin.
         """
-        path, names = self.path(image), [field.name for field in fields(ImageFeatures)]
+        path, names = self.path(image), [one.name for one in fields(ImageFeatures)]
         arrays = read_arrays(path, ["origin", *names], kind="file of features", again=AGAIN)
         if str(arrays.pop("origin")) != self.origin:
             raise InputError(
@@ -124,6 +141,7 @@ def compute(
     propose: Propose,
     precision: Precision,
     policy: str,
+    by_maps: bool = False,
 ) -> Iterator[tuple[int, Broken | None]]:
     """Compute and keep the features of some images.
 
@@ -136,6 +154,7 @@ def compute(
         propose: knows the images' regions.
         precision: of the device that the network is on.
         policy: "error" or "skip": what an unreadable image does.
+        by_maps: boxes are moved by the body's pooled maps, which are kept too, of the regions near an object.
 
     Yields:
         each image's number when its file is there, or with what is wrong with the image.
@@ -171,5 +190,10 @@ def compute(
             prepared.labels,
             prepared.ignore,
         )
+        if by_maps and len(near := found.near_objects()):
+            some = Priors(regions.boxes[:, near], regions.level[:, near], regions.valid[:, near])
+            with torch.inference_mode(), precision.autocast():
+                maps = head.box_features(levels, some.to(precision.device))[0]
+            found = replace(found, near=near, near_features=maps.float().cpu().numpy().astype(np.float16))
         store.write(image, found)
         yield image, None

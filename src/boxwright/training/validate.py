@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from boxwright.decode import Decoder
 from boxwright.evaluate.accuracy import label_metrics
 from boxwright.evaluate.coco import coco_metrics
 from boxwright.manifest import Manifest
@@ -66,7 +67,10 @@ def validate(run: Run, loaded: Iterator[Loaded]) -> Validation:
             taught, seen = net.taught_and_seen(batch)
         for name, value in named(model.objective(taught, batch.targets)).items():
             sums[name] = sums.get(name, 0.0) + float(value) * len(part.indices)
-        found = as_results(model.decoder(seen, batch.sizes, batch.scales), part, model.manifest)
+        # What looks at sizes alone need not know of scales.
+        scaled = isinstance(model.decoder, Decoder) and model.decoder.min_size_in == "image"
+        fed = (batch.sizes, batch.scales) if scaled else (batch.sizes,)
+        found = as_results(model.decoder(seen, *fed), part, model.manifest)
         results |= dict(zip(part.indices, found, strict=True))
     everything = tuple(
         results[i] if i in results else _nothing(sample.size or (1, 1)) for i, sample in enumerate(dataset)

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from boxwright.backbones.classifiers import find_classifier
+from boxwright.backbones.vgg import Pooling
 from boxwright.errors import InputError
 from boxwright.features import FeatureSpec
 from boxwright.preprocess import Filter
@@ -85,27 +86,39 @@ class Origin:
     size: int
 
 
-def build_trunk(name: str, taps: Sequence[str]) -> Trunk:
+def build_trunk(name: str, taps: Sequence[str], *, pooling: Pooling = "max") -> Trunk:
     """A classifier's trunk with fresh weights.
 
     Args:
         name: such as "vgg16" or "efficientnet-lite0"; `boxwright models` lists them.
         taps: such as ("conv3", "conv4"); parts behind the last are not built.
+        pooling: "average" halves VGG's maps by the mean instead of the maximum, as Gatys et al. 2016 do.
 
     Raises:
-        InputError: no such backbone, or no such tap.
+        InputError: no such backbone, no such tap, or average pooling of a network that is no VGG.
     """
     spec = find_classifier(name)
-    unknown = [tap for tap in taps if tap not in spec.taps]
+    unknown = [tap for tap in taps if tap not in (*spec.taps, *spec.more_taps)]
     if unknown or not taps:
-        raise InputError(
-            f"{name} has no tap {', '.join(unknown) or '(none named)'}", hint=f"it has {', '.join(spec.taps)}"
-        )
-    return Trunk(spec.trunk(tuple(taps)), name, tuple(taps), spec.mean, spec.std)
+        has = ", ".join((*spec.taps, *spec.more_taps))
+        raise InputError(f"{name} has no tap {', '.join(unknown) or '(none named)'}", hint=f"it has {has}")
+    if len(kinds := {tap.startswith("fc") for tap in taps}) > 1:
+        raise InputError(f"{', '.join(taps)} at once", hint="take fc6 and fc7, or convolutions")
+    more: dict[str, Pooling] = {}
+    if pooling != "max":
+        if not spec.family.startswith("VGG") or kinds == {True}:
+            raise InputError(f"{pooling} pooling of {name}", hint="only VGG's convolutions can have it")
+        more["pooling"] = pooling
+    return Trunk(spec.trunk(tuple(taps), **more), name, tuple(taps), spec.mean, spec.std)
 
 
 def pretrained_trunk(
-    name: str, taps: Sequence[str], weights: str | Path = "auto", *, say: Callable[[str], None] = print
+    name: str,
+    taps: Sequence[str],
+    weights: str | Path = "auto",
+    *,
+    pooling: Pooling = "max",
+    say: Callable[[str], None] = print,
 ) -> tuple[Trunk, Origin]:
     """A classifier's trunk with trained weights, in evaluation mode.
 
@@ -114,12 +127,13 @@ def pretrained_trunk(
         taps: which activations come out, such as ("conv3", "conv4").
         weights: "auto" (those of an installed package, or an error that says what there is), "imagenet" (the same,
             or else torchvision's file is downloaded), "none" (fresh ones), or a file in torchvision's names.
+        pooling: as of `build_trunk`.
         say: receives the progress of a download.
 
     Raises:
         InputError: no such backbone or tap, no weights, or weights of another network.
     """
-    trunk, spec = build_trunk(name, taps), find_classifier(name)
+    trunk, spec = build_trunk(name, taps, pooling=pooling), find_classifier(name)
     if str(weights) == "none":
         return trunk.eval(), Origin(f"{name} with fresh weights", None, spec.filter, spec.size)
     file = _file(name, weights, say)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from boxwright.backbones.vgg import DEPTHS, VGG, VGGClassifier, subsample_classifier
+from boxwright.backbones.vgg import DEPTHS, VGG, VGGClassifier, VGGLayers, subsample_classifier
 from boxwright.errors import InputError, near
 from boxwright.weights.read import copy_strictly, with_counters
 
@@ -69,6 +69,9 @@ def load_trunk(trunk: nn.Module, state: Mapping[str, Tensor], origin: Path) -> N
     Raises:
         InputError: tensors that are not this network's.
     """
+    if isinstance(trunk, VGGLayers):
+        _load_layers(trunk, state, origin)
+        return
     assert isinstance(trunk, VGG)
     names = rename(trunk)
     deepest = max(_number(key) for key in names)
@@ -84,6 +87,22 @@ def load_trunk(trunk: nn.Module, state: Mapping[str, Tensor], origin: Path) -> N
     convolutions = [layer for layer in trunk.atrous if isinstance(layer, nn.Conv2d)]
     for layer, name in zip(convolutions, ("fc6", "fc7"), strict=True):
         copy_strictly(layer, {leaf: values[f"{name}.{leaf}"] for leaf in ("weight", "bias")}, origin)
+
+
+def _load_layers(trunk: VGGLayers, state: Mapping[str, Tensor], origin: Path) -> None:
+    """The convolutions and the classifier's layers, whole."""
+    if not _has_fc(state):
+        raise InputError(
+            f"has no fc6 and fc7, which {' and '.join(trunk.taps)} of this network need",
+            path=origin,
+            hint="take conv5, or a file with classifier.0 and classifier.3, such as torchvision's",
+        )
+    load_trunk(trunk.trunk, state, origin)
+    for layer, start in ((trunk.fc6, FC[:2]), (trunk.fc7, FC[2:])):
+        if layer is not None:
+            copy_strictly(
+                layer, dict(zip(("weight", "bias"), (state[key] for key in start), strict=True)), origin
+            )
 
 
 def load(net: nn.Module, state: Mapping[str, Tensor], origin: Path) -> str:
