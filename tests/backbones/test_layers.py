@@ -78,3 +78,23 @@ def test_drop_path_leaves_out_whole_images_and_keeps_the_mean() -> None:
     assert abs(each[:, 0].mean() - 1) < 5 * math.sqrt(probability / 0.8 / images)
     assert torch.equal(layer.eval()(branch), branch)
     assert torch.equal(DropPath(0.0)(branch), branch)
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
+def test_drop_path_is_finite_for_every_probability(probability: float) -> None:
+    """With 1 every branch is left out: 0, and not 0 / 0, in the gradient too."""
+    torch.manual_seed(0)
+    branch = torch.ones(64, 2, 1, 1, requires_grad=True)
+    left = DropPath(probability).train()(branch)
+    left.sum().backward()
+    assert left.isfinite().all() and branch.grad is not None and branch.grad.isfinite().all()
+    kept = {0.0: 64, 1.0: 0}.get(probability)
+    if kept is not None:
+        assert int((left[:, 0, 0, 0] != 0).sum()) == kept
+    assert DropPath(probability).eval()(branch) is branch
+
+
+@pytest.mark.parametrize("probability", [-0.1, 1.1])
+def test_drop_path_wants_a_probability(probability: float) -> None:
+    with pytest.raises(ValueError, match="is a probability"):
+        DropPath(probability)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from boxwright.boxes import DeltaCoder, area, clip, intersection, iou
+from boxwright.boxes import DeltaCoder, area, clip, giou, intersection, iou
 
 side = st.floats(1, 500, width=32)
 place = st.floats(-200, 800, width=32)
@@ -80,3 +80,42 @@ def test_the_reference_agrees(shared) -> None:
     case = np.load(shared / "reference/torchvision/functional.npz")
     ours = iou(torch.from_numpy(case["iou_a"]), torch.from_numpy(case["iou_b"]))
     torch.testing.assert_close(ours, torch.from_numpy(case["iou"]), atol=1e-6, rtol=1e-5)
+
+
+NARROW = (torch.uint8, torch.int16, torch.int32, torch.int64, torch.float16, torch.bfloat16)
+
+
+@pytest.mark.parametrize("kind", NARROW)
+def test_integers_and_half_precision_do_not_overflow(kind: torch.dtype) -> None:
+    """255 x 255 pixels are more than 16 bits hold, signed or of half precision; differences may be negative."""
+    side = 248 if kind == torch.bfloat16 else 255  # bfloat16 holds 8 bits of a number
+    a = torch.tensor([[0, 0, side, side], [200, 200, 100, 100]], dtype=kind)
+    b = torch.tensor([[0, 0, side, 100], [250, 250, 252, 252]], dtype=kind)
+    assert area(a).tolist() == [side * side, 0]  # swapped corners are no area, unsigned ones neither
+    assert intersection(a, b)[0].tolist() == [side * 100.0, 4.0 if side == 255 else 0.0]
+    assert iou(a, b)[0, 0].item() == pytest.approx(100 / side)
+    assert iou(a, b)[1].tolist() == [0, 0]
+    assert iou(a, b).dtype in (torch.float32, torch.float64)
+    assert giou(a[:1], a[:1]).item() == pytest.approx(1)
+    torch.testing.assert_close(iou(a, b), iou(a.double(), b.double()), check_dtype=False)
+
+
+def test_large_integers_are_exact() -> None:
+    far = 2**25  # float32 counts in steps of 4 there
+    box = torch.tensor([[far, far, far + 1, far + 1]])
+    assert area(box).tolist() == [1.0]
+    assert iou(box, box).tolist() == [[1.0]]
+
+
+@pytest.mark.parametrize("kind", NARROW)
+def test_clipping_and_coding_do_not_wrap_either(kind: torch.dtype) -> None:
+    """An image of 1000 pixels is wider than 8 bits count."""
+    box = torch.tensor([[10, 20, 100, 60]], dtype=kind)
+    clipped = clip(box[None], torch.tensor([[1000, 1000]]))
+    assert clipped.tolist() == [[[10, 20, 100, 60]]]
+    coder = DeltaCoder()
+    prior = torch.tensor([[100, 20, 190, 60]], dtype=kind)  # lies to the right: the offset is negative
+    assert coder.encode(box, prior)[0].tolist() == pytest.approx([-1, 0, 0, 0])
+    torch.testing.assert_close(
+        coder.decode(torch.zeros(1, 4, dtype=torch.float16), box), box.float(), check_dtype=False
+    )

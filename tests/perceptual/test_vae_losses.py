@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
+from boxwright.perceptual.loss import FeatureError
 from boxwright.perceptual.vae import Vae, VaeSettings, reparameterise
 from boxwright.perceptual.vae_losses import (
     VaeObjective,
@@ -22,6 +23,7 @@ from boxwright.perceptual.vae_losses import (
     log_weights,
     with_free_bits,
 )
+from boxwright.weights.trunk import build_trunk
 
 SHAPE = (3, 2, 2)
 VALUES = math.prod(SHAPE)
@@ -267,3 +269,21 @@ def test_a_learnt_deviation_is_the_root_mean_square_and_a_fixed_one_stays() -> N
     _, fixed = small(deviation=0.1)
     assert not fixed.log_deviation("pixels").requires_grad
     assert fixed.log_deviation("pixels").exp().item() == pytest.approx(0.1)
+
+
+def test_hou_s_own_loss_is_alpha_kl_and_beta_half_mean_squares() -> None:
+    """Equations 3 to 5, against the layers themselves; nothing is scaled by a learnt deviation."""
+    torch.manual_seed(0)
+    taps = ("conv1_1", "conv2_1")
+    settings, net = small(
+        pixels=0.0, features=0.5, feature_loss="value", beta=1.0, backbone="vgg11", taps=taps
+    )
+    trunk = build_trunk("vgg11", taps)
+    pictures, drawn = torch.rand(4, 3, 32, 32), torch.randn(4, 4)
+    losses = VaeObjective(settings, FeatureError(trunk))(net.eval(), pictures, drawn, beta=1.0)
+    decoded, mean, log_variance = net(pictures, drawn)
+    parts = zip(trunk(decoded), trunk(pictures), strict=True)
+    own = sum(((a - b) ** 2).sum() / (2 * a[0].numel()) / len(a) for a, b in parts)
+    divergence = kl_divergence(mean, log_variance).sum(1).mean()
+    assert (losses["loss"] * 3072).item() == pytest.approx((divergence + 0.5 * own).item(), rel=1e-5)
+    assert not net.log_deviations

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -74,3 +76,26 @@ def test_ridges_learn_to_move() -> None:
     offsets = test.features.astype(np.float32) @ linear.weight[4:].T + linear.bias[4:]
     moved = DeltaCoder().decode(torch.from_numpy(offsets), torch.from_numpy(test.boxes))
     np.testing.assert_allclose(moved.numpy(), np.repeat(test.objects, 20, 0), atol=0.3)
+
+
+def test_boxes_can_be_moved_by_other_features() -> None:
+    """What is kept of the regions near an object is what the regression sees, at a scale of its own."""
+    rng = np.random.default_rng(0)
+    images = []
+    for _ in range(60):
+        left = rng.uniform(50, 100)
+        truth = np.array([[left, 50, left + 50, 100]], np.float32)
+        shift = rng.uniform(-8, 8, 20)
+        boxes = (truth + np.stack((shift, 0 * shift, shift, 0 * shift), 1)).astype(np.float32)
+        maps = np.concatenate((shift[:, None] * 10, np.ones((20, 3))), 1).astype(np.float16)
+        found = ImageFeatures(
+            rng.normal(0, 1, (20, 2)).astype(np.float16), boxes, truth, np.array([1]), np.zeros(1, np.bool_)
+        )
+        near = found.near_objects()
+        images.append(replace(found, near=near, near_features=maps[near]))
+    linear = ridges(images, 2)
+    assert linear.weight.shape == (8, 4)
+    test = images[0]
+    offsets = test.near_features.astype(np.float32) @ linear.weight[4:].T + linear.bias[4:]
+    moved = DeltaCoder().decode(torch.from_numpy(offsets), torch.from_numpy(test.boxes[test.near]))
+    np.testing.assert_allclose(moved.numpy(), np.repeat(test.objects, len(test.near), 0), atol=0.5)

@@ -105,3 +105,27 @@ def test_clipping_keeps_the_direction_and_bounds_the_norm(largest: float) -> Non
     after = torch.cat([layer.weight.grad.flatten(), layer.bias.grad])
     assert after.norm().item() == pytest.approx(min(5.0, largest), rel=1e-4)
     assert after[0].item() / after[-1].item() == pytest.approx(0.75)
+
+
+def test_biases_can_learn_at_a_rate_of_their_own() -> None:
+    """Caffe's detectors: twice the rate; a norm's shift is no bias."""
+    net = ToyNet()
+    optimiser = optim.build_optimiser(
+        net, TrainSettings(weight_decay=0.3, backbone_lr=0.5, bias_lr=2.0, bias_decay=0.1)
+    )
+    names = {id(p): name for name, p in net.named_parameters()}
+    groups = {
+        names[id(p)]: (pytest.approx(g["weight_decay"]), g["factor"])
+        for g in optimiser.param_groups
+        for p in g["params"]
+    }
+    assert groups == {
+        "stem.0.weight": (0.3, 0.5),
+        "stem.0.bias": (0.03, 1.0),
+        "stem.1.weight": (0.0, 0.5),
+        "stem.1.bias": (0.0, 0.5),
+        "body.0.weight": (0.3, 0.5),
+        "body.0.bias": (0.03, 1.0),
+        "head.weight": (0.3, 1.0),
+        "head.bias": (0.03, 2.0),
+    }

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boxwright.data.augment import Augment
 from boxwright.errors import InputError
 from boxwright.training.settings import TrainSettings, changed, sorted_changes
+from boxwright.training.setup import plan
+from training.toys import toy_data, toy_model
 
 
 @dataclass(frozen=True)
@@ -85,3 +90,16 @@ def test_values_out_of_range_are_refused(change: dict[str, str]) -> None:
 def test_changes_not_of_the_form_are_refused(change: str) -> None:
     with pytest.raises(InputError, match="--set"):
         sorted_changes([change], ["train", "augment"])
+
+
+def test_difficult_objects_are_learnt_where_asked(tmp_path: Path) -> None:
+    """And never counted: validation leaves them out in any case."""
+    data = toy_data(tmp_path, images=4)
+    marked = replace(
+        data, samples=tuple(replace(one, difficult=np.ones_like(one.difficult)) for one in data.samples)
+    )
+    for asked in (False, True):
+        settings = TrainSettings(train_on_difficult=asked, batch=2)
+        todo = plan(toy_model(), marked, marked, tmp_path / "out", settings, Augment())
+        assert all(one.ignore.all() != asked for one in todo.train)
+        assert all(one.ignore.all() for one in todo.val)

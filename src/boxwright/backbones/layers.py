@@ -125,7 +125,8 @@ class DropPath(nn.Module):
             return branch
         kept = 1 - self.probability
         if kept == 0:
-            return torch.zeros_like(branch)  # nothing is left to be scaled up; 0 / 0 is not 0
+            # Nothing is left to be scaled up, and 0 / 0 is not 0.
+            return branch.masked_fill(torch.ones_like(branch, dtype=torch.bool), 0)
         return branch * (branch.new_empty(len(branch), 1, 1, 1).bernoulli_(kept) / kept)
 
 

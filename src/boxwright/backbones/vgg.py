@@ -77,7 +77,8 @@ class VGG(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
         """The taps' activations, [batch, channel, row, column] each."""
-        taps, x = {}, images
+        taps: dict[str, Tensor] = {}
+        x = images
         pool = F.max_pool2d if self.pooling == "max" else F.avg_pool2d
         for number, block in enumerate(self.blocks, 1):
             if number > 1:

@@ -321,12 +321,13 @@ def _loss_weights(
         raise InputError(f"no preset {preset!r}", hint=near(preset, ("johnson", "gatys")))
     if pooling is not None:
         begin = changed(begin, {"pooling": pooling}, name="style")
-    numbers = {"content": content, "style": style, "variation": smooth}
     return replace(
         begin,
         content_taps=listed(content_taps) if content_taps else seen,
         style_taps=listed(style_taps) if style_taps else painted,
-        **{name: value for name, value in numbers.items() if value is not None},
+        content=begin.content if content is None else content,
+        style=begin.style if style is None else style,
+        variation=begin.variation if smooth is None else smooth,
     )
 
 
