@@ -11,6 +11,9 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+_LONGEST = 2000
+"""Characters of a line: names may have thousands, and nobody reads them."""
+
 _LISTED = 20
 """Names in a hint: more would not be read."""
 
@@ -30,7 +33,22 @@ class InputError(ValueError):
     def __init__(self, message: str, *, path: str | Path | None = None, hint: str | None = None) -> None:
         self.message, self.path, self.hint = message, path, hint
         text = f"{path}: {message}" if path is not None else message
-        super().__init__(" ".join(f"{text}; {hint}".split() if hint else text.split()))
+        super().__init__(printable(" ".join(f"{text}; {hint}".split() if hint else text.split())))
+
+
+def printable(text: str) -> str:
+    r"""A line as a terminal may be sent it: control characters shown instead of sent, and no longer than is read.
+
+    >>> print(printable("a\x1b[31m.jpg"))
+    a\x1b[31m.jpg
+    >>> len(printable("x" * 100_000))
+    2000
+    """
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2 - 3]} ... {text[-(_LONGEST // 2 - 2) :]}"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def near(word: str, known: Iterable[str]) -> str:

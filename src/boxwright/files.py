@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import re
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ from boxwright.errors import InputError
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
 """What `replacing` calls a file that is not complete."""
+_LONGEST_STEM = 200
+"""Bytes of a file's name that its temporary file repeats."""
 _BEGINNINGS = tuple("=+-@\t\r")
 """How a cell begins that a spreadsheet may run; a number is none."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -43,7 +46,9 @@ def replacing(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        # A name of 255 bytes is legal, and leaves no room for what is put around it.
+        stem = os.fsencode(path.name)[:_LONGEST_STEM].decode(errors="ignore")
+        handle, name = tempfile.mkstemp(prefix=f".{stem}.", suffix=".part", dir=path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
     temporary = Path(name)
@@ -51,19 +56,43 @@ def replacing(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes the file private; what it replaces should be as readable as any other new file.
-        temporary.chmod(0o666 & ~_umask())
+            with _where_it_can():
+                os.fsync(file.fileno())
+        with _where_it_can():
+            # mkstemp makes the file private; what it replaces should be as readable as any other new file.
+            temporary.chmod(0o666 & ~_umask())
         if keep is not None and path.exists():
-            keep.unlink(missing_ok=True)
-            # A link, not a rename: at no moment is there no file under `path`.
-            os.link(path, keep)
+            _keep(path, keep)
         temporary.replace(path)
-        _sync_folder(path.parent)
+        with _where_it_can():
+            _sync_folder(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _where_it_can() -> Iterator[None]:
+    """For what makes a file safer or more useful, and what some file systems refuse: FAT, FUSE, network shares."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM or error.errno == errno.EIO:
+            raise
+
+
+def _keep(path: Path, keep: Path) -> None:
+    """Let `keep` be what `path` is now, with a file under `path` at every moment."""
+    keep.unlink(missing_ok=True)
+    try:
+        os.link(path, keep)
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise
+        # No hard links here (exFAT, Google Drive, S3): a copy, whole or not at all.
+        with replacing(keep) as file, path.open("rb") as source:
+            shutil.copyfileobj(source, file)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

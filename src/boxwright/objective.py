@@ -85,7 +85,8 @@ class Objective:
     ) -> Float[Tensor, "batch 1"]:
         """What each image's losses are divided by."""
         if self.divide == "image":
-            return positive.sum(1, keepdim=True).float().clamp(min=1) * len(positive)
+            images = mean_over_processes(positive.new_tensor(len(positive), dtype=torch.float32))
+            return positive.sum(1, keepdim=True).float().clamp(min=1) * images.clamp(min=1e-6)
         counted = takes_part if self.divide == "sampled" else positive
         return mean_over_processes(counted.sum().float()).clamp(min=1).expand(len(positive), 1)
 

@@ -39,7 +39,7 @@ def test_errors_are_grouped_and_exit_with_1(tmp_path: Path) -> None:
     result = check(root)
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
-    start = lines.index("error box-no-area (5) a box has no area; --fix: object left out")
+    start = lines.index("error box-no-area (5) a box has no area; --fix: image left out, lest the object be taken for background")
     assert lines[start + 1] == "  Annotations/a.xml, object 3 (cat): box [10, 10, 10, 20] has no area"
     assert lines[start + 4] == "  and 2 more; --json lists all"
     assert lines[-1].startswith("5 errors, 2 warnings")
@@ -64,12 +64,12 @@ def test_fix_writes_a_copy_that_passes(tmp_path: Path) -> None:
     root = ailing(tmp_path / "data")
     result = check(root, "--fix", tmp_path / "clean")
     assert result.exit_code == 1
-    assert f"{tmp_path / 'clean'} has a clean copy: 7 images, 15 objects" in result.stdout
+    assert f"{tmp_path / 'clean'} has a clean copy: 6 images, 12 objects; 1 image left out" in result.stdout
     assert check(tmp_path / "clean", "--only", "box-no-area").exit_code == 0
     written = json.loads(check(root, "--fix", tmp_path / "again", "--json").stdout)["fixed"]
-    assert written == {"path": str(tmp_path / "again"), "images": 7, "objects": 15} | {
-        "images_left_out": 0,
-        "objects_left_out": 0,
+    assert written == {"path": str(tmp_path / "again"), "images": 6, "objects": 12} | {
+        "images_left_out": 1,
+        "objects_left_out": 3,
     }
 
 

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from boxwright.cli import main
-from boxwright.cli.train import open_splits
+from boxwright.cli.data import open_training
+from boxwright.data.formats.options import DEFAULT
 from boxwright.errors import InputError
 from boxwright.loading import load
 from boxwright.modelfile import read_model
@@ -100,14 +101,14 @@ def test_ctrl_c_saves_and_the_command_it_names_goes_on_to_the_bit(
 
 def test_which_images_train_and_which_validate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     both = coco(tmp_path / "both", train=3, val=2, test=1)
-    assert [len(part) for part in open_splits(both, "auto", "error", 0)] == [3, 2]
-    assert [len(part) for part in open_splits(both, "test", "error", 0)] == [3, 1]
+    assert [len(part) for part in open_training(both, {}, "auto", "error", DEFAULT, 0)] == [3, 2]
+    assert [len(part) for part in open_training(both, {}, "test", "error", DEFAULT, 0)] == [3, 1]
     assert capsys.readouterr().out == ""
-    assert [len(part) for part in open_splits(both, "0.34", "error", 0)] == [2, 1]
+    assert [len(part) for part in open_training(both, {}, "0.34", "error", DEFAULT, 0)] == [2, 1]
     assert "1 of 3 images are held out" in capsys.readouterr().out
     alone = coco(tmp_path / "alone", train=20)
-    assert [len(part) for part in open_splits(alone, "auto", "error", 0)] == [17, 3]
+    assert [len(part) for part in open_training(alone, {}, "auto", "error", DEFAULT, 0)] == [17, 3]
     with pytest.raises(InputError, match="no split 'vall' to validate with; there: val, test"):
-        open_splits(both, "vall", "error", 0)
+        open_training(both, {}, "vall", "error", DEFAULT, 0)
     with pytest.raises(InputError, match="no split 'train' among val, test"):
-        open_splits(coco(tmp_path / "none", val=2, test=2), "auto", "error", 0)
+        open_training(coco(tmp_path / "none", val=2, test=2), {}, "auto", "error", DEFAULT, 0)

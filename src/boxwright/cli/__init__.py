@@ -35,6 +35,7 @@ from boxwright.cli import (
     weights,
 )
 from boxwright.errors import InputError
+from boxwright.quiet import silence
 
 # Typer carries click inside itself from 0.25 on, so that the base of its usage errors has no public name.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -97,14 +98,22 @@ _EXTRAS = {
 }
 
 
+_INTERRUPTED = 130
+"""128 and SIGINT's number: what shells and typer call it."""
+
+
 def main() -> None:
     """Run the command line; bad input or use becomes one line and exit 2, Ctrl-C exit 3."""
     # Read when torch loads: its threads then sleep where they would spin while they wait for one another. Beside
     # any other busy process (a loader of images is one) spinning makes training several times as slow.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    silence()
     try:
         # Not typer's own handling: its box around a usage error is four lines where one will do.
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        if code == _INTERRUPTED:
+            # Newer typers turn Ctrl-C into this code instead of letting it through.
+            raise KeyboardInterrupt
     except InputError as error:
         _stop(str(error), 2)
     except UsageError as error:
@@ -117,7 +126,7 @@ def main() -> None:
             raise
         _stop(f'this needs {error.name}, which is not installed; pip install "boxwright[{extra}]"', 2)
     except (KeyboardInterrupt, typer.Abort):
-        _stop("stopped", 3)
+        _stop("stopped; files that are there are whole, and the same command goes on or begins anew", 3)
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`): nothing is wrong, and nothing more can be said.
         sys.stderr.close()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from boxwright.cli.data import FollowLinks, Images, Test, Train, Val, named_splits
+from boxwright.errors import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -243,4 +244,4 @@ def _console() -> Console:
 
 def _plain(text: str) -> str:
     """What a terminal can show: no control characters from names of files and classes."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return printable(text)

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from boxwright.errors import printable
+
 Item = TypeVar("Item")
 
 
 def say(line: str) -> None:
     """A line for the person, on standard error: standard output belongs to results."""
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:

@@ -50,3 +50,15 @@ def collate(samples: Sequence[Prepared], *, multiple: int = 1) -> Batch:
         regions,
         torch.tensor(scales, dtype=torch.float32),
     )
+
+
+def empty_batch(size: tuple[int, int]) -> Batch:
+    """A batch of no image, for a process that has nothing to give to a step of several.
+
+    Args:
+        size: (height, width) that images would have.
+    """
+    boxes, valid = pad_boxes([])
+    labels, ignore = np.zeros(valid.shape, np.int64), np.zeros(valid.shape, np.bool_)
+    targets = Targets(*(torch.from_numpy(array) for array in (boxes, labels, valid, ignore)))
+    return Batch(torch.zeros(0, 3, *size), torch.zeros(0, 2, dtype=torch.int64), targets, ())

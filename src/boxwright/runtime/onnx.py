@@ -191,6 +191,9 @@ def session(content: bytes, threads: int | None, path: Path | None) -> Any:
     Raises:
         InputError: ONNX Runtime cannot open it.
     """
+    from boxwright.quiet import silence
+
+    silence()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

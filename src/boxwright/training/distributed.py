@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ import torch.distributed.nn
 from torch import Tensor, nn
 
 from boxwright.errors import InputError
+
+_LOST = re.compile(r"[Cc]onnection (closed|reset|refused)|gloo|NCCL|[Tt]imed out waiting")
+"""What torch says of a process that is no longer there."""
 
 PATIENCE = timedelta(hours=4)
 """How long processes wait for the first one, which validates alone."""
@@ -93,6 +97,14 @@ def team(device: str) -> Iterator[Team]:
     dist.init_process_group("nccl" if here.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield Team(rank, world, here)
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and not _LOST.search(str(error)):
+            raise
+        # Not its own fault: the process that has ended says why, if it could.
+        raise InputError(
+            f"process {rank} of {world} stopped, since another one has ended",
+            hint="see what that one says, then go on with --resume",
+        ) from error
     finally:
         dist.destroy_process_group()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ from boxwright.errors import InputError
 from boxwright.manifest import Manifest
 from boxwright.modelfile import write_model
 from boxwright.training.display import Display
+from boxwright.training.folder import claim
 from boxwright.training.pace import Pace, means
 from boxwright.training.pictures import first_batch
 from boxwright.training.record import Events, Metrics, write_run
@@ -45,7 +45,7 @@ class Journal:
     def __init__(self, run: Run, show: Display, *, resume: bool, overwrite: bool) -> None:
         self.run, self.show, self.out = run, show, run.plan.out
         self.best_validation: Validation | None = None
-        self._facts = run.plan.facts()
+        self._facts = {**run.plan.facts(), "processes": run.team.world, "norms": run.norms}
         self._told_broken = 0
         if resume:
             need(self.out / LAST)
@@ -178,9 +178,7 @@ def clear(out: Path, overwrite: bool) -> None:
             path=out,
             hint="go on with --resume, replace it with --overwrite, or choose another --out",
         )
-    for name in _OURS:
-        (out / name).unlink(missing_ok=True)
-    shutil.rmtree(out / "tb", ignore_errors=True)
+    claim(out, _OURS, overwrite=overwrite)
 
 
 def need(last: Path) -> None:

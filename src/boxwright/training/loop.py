@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from torch import Tensor
 
+from boxwright.data.collate import empty_batch
 from boxwright.errors import InputError
 from boxwright.files import write_text
 from boxwright.training import display, optim
@@ -86,8 +87,12 @@ def taught(run: Run, loaded: Iterable[Loaded]) -> Iterator[tuple[dict[str, Tenso
     moving = run.moving
     for one in loaded:
         run.broken |= {image.path: image.reason for image in one.broken}
-        if one.batch is not None:
-            batch = to_device(one.batch, run.team.device, channels_last=run.plan.settings.channels_last)
+        loaded_batch = one.batch
+        if loaded_batch is None and run.team.world > 1:
+            # The others wait for this process's part of every sum: it gives one of nothing.
+            loaded_batch = empty_batch(run.plan.model.preprocess.size)
+        if loaded_batch is not None:
+            batch = to_device(loaded_batch, run.team.device, channels_last=run.plan.settings.channels_last)
             with moving.precision.autocast():
                 out = moving.net.taught(batch)
-            yield named(run.plan.model.objective(out, batch.targets)), list(one.batch.paths)
+            yield named(run.plan.model.objective(out, batch.targets)), list(loaded_batch.paths)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from boxwright.data.augment import Augment
 from boxwright.data.records import Dataset
+from boxwright.errors import printable
 from boxwright.model import Model
 from boxwright.recipes import RECIPES
 from boxwright.recipes.recipe import Scheme
 from boxwright.training.alternating import train_alternating
 from boxwright.training.finish import TrainResult
+from boxwright.training.folder import locked
+from boxwright.training.gate import learnable
 from boxwright.training.loop import train_net
 from boxwright.training.settings import TrainSettings
 from boxwright.training.setup import Plan, plan
@@ -67,6 +72,11 @@ def train(
         Interrupted: Ctrl-C or SIGTERM; `last` holds all that is needed to go on.
     """
     todo = plan(model, dataset, val, Path(out), settings, augment, overfit=overfit_one_batch)
+    warnings = learnable(todo.train, todo.val)
+    if not int(os.environ.get("RANK", "0")):
+        for line in warnings:
+            print(printable(f"warning: {line}"), file=sys.stderr)
     recipe = RECIPES.get(todo.model.manifest.recipe)
     scheme = SCHEMES["descent" if recipe is None or overfit_one_batch else recipe.scheme]
-    return scheme(todo, resume=resume, overwrite=overwrite, device=device)
+    with locked(todo.out):
+        return scheme(todo, resume=resume, overwrite=overwrite, device=device)

@@ -26,6 +26,7 @@ from boxwright.training import loader, optim, state
 from boxwright.training.distributed import Team
 from boxwright.training.loader import Loaded
 from boxwright.training.memory import keep_freed_memory
+from boxwright.training.norms import describe, make_trainable
 from boxwright.training.pace import place_in
 from boxwright.training.regions import FILE, known
 from boxwright.training.settings import HELD_OUT, TrainSettings
@@ -151,6 +152,7 @@ class Run:
         team: this process among others.
         moving: network, optimiser, EMA, precision and progress: what `last` holds.
         frozen: what of the network is not trained.
+        norms: how batch norms are computed: "own", "synchronised", "frozen" or "none".
         broken: files that could not be read, with the reason.
         say: receives lines for the person while it is made ready.
     """
@@ -161,7 +163,9 @@ class Run:
         self.plan, self.team, self._say = plan, team, say
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         net = plan.model.net.to(team.device, memory_format=layout)  # type: ignore[call-overload]
-        self.frozen = optim.freeze(net, settings.freeze, norms=settings.freeze_norms or team.world > 1)
+        make_trainable(net)
+        self.frozen = optim.freeze(net, settings.freeze, norms=settings.freeze_norms)
+        self.norms = describe(net, frozen=settings.freeze_norms, world=team.world)
         self.moving: state.Moving[Network] = state.begin(net, settings, team.device)
         self.broken: dict[str, str] = {}
         self.workers = settings.workers
@@ -255,6 +259,7 @@ class Run:
             "iterations": plan.total,
             "workers": self.workers,
             "processes": self.team.world,
+            "norms": self.norms,
             "device": str(self.team.device),
             "threads": torch.get_num_threads(),
         }

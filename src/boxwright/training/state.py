@@ -168,6 +168,10 @@ def read_last(path: Path, moving: Moving[Any], facts: dict[str, Any]) -> None:
         ) from error
 
 
+SINCE = frozenset({"processes", "norms"})
+"""Facts that runs of version 0.1 do not state."""
+
+
 def facts(
     settings: TrainSettings, augment: Augment, manifest: Manifest, train: Dataset, val: Dataset
 ) -> dict[str, Any]:
@@ -193,6 +197,8 @@ def compare(then: dict[str, Any], now: dict[str, Any], path: Path) -> None:
         InputError: they differ; says in what.
     """
     for key in sorted({*then, *now}):
+        if key in SINCE and key not in then:
+            continue
         if then.get(key) != now.get(key):
             if key.startswith("the "):
                 raise InputError(f"{key} have changed since the run began", path=path, hint="begin a new run")

@@ -26,9 +26,11 @@ from boxwright.files import write_text
 from boxwright.modelfile import read_net
 from boxwright.training import display, optim, state
 from boxwright.training.distributed import Team, team
+from boxwright.training.folder import locked
 from boxwright.training.journal import BEST, LAST
 from boxwright.training.loader import order
 from boxwright.training.memory import keep_freed_memory
+from boxwright.training.norms import make_trainable
 from boxwright.training.pace import place_in
 from boxwright.training.settings import DescentSettings
 from boxwright.training.step import take_step
@@ -90,6 +92,7 @@ def train_task(
     if task.count < 1:
         raise InputError("nothing to train on", hint="give a folder with images")
     with (
+        locked(out),
         team(device) as here,
         display.shown(here.first) as show,
         TaskRun(task, settings, here) as run,
@@ -130,7 +133,8 @@ class TaskRun:
             )
         self.task, self.settings, self.team = task, settings, here
         net = task.net.to(here.device, memory_format=self._layout)  # type: ignore[call-overload]
-        self.frozen = optim.freeze(net, settings.freeze, norms=settings.freeze_norms or here.world > 1)
+        make_trainable(net)
+        self.frozen = optim.freeze(net, settings.freeze, norms=settings.freeze_norms)
         self.moving: state.Moving[nn.Module] = state.begin(net, settings, here.device)
         self._stack = ExitStack()
 

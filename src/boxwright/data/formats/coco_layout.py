@@ -31,8 +31,7 @@ def layout(source: Path, note: Note) -> tuple[Path, dict[str, Path]] | None:
     if source.is_file():
         if source.suffix.lower() != ".json":
             return None
-        if (kind := json_kind(source)) not in ("coco", "other"):
-            note(source, f"is a {kind} file")
+        if json_kind(source) not in ("coco", "other"):
             return None
         inner = source.parent.name.lower() in ANNOTATION_FOLDERS
         return source.parent.parent if inner else source.parent, _by_split([source])
@@ -89,9 +88,9 @@ def _chosen(files: list[Path], note: Note) -> list[Path]:
     if not chosen and len(alike) == 1:
         chosen = alike
     for file in files:
-        if file not in chosen:
-            kind = kinds[file]
-            note(file, why_not_coco(file) if kind in ("coco", "other") else f"is a {kind} file")
+        # Those of other tools have formats of their own.
+        if file not in chosen and kinds[file] in ("coco", "other"):
+            note(file, why_not_coco(file))
     return chosen
 
 

@@ -34,7 +34,7 @@ def describe(source: Path, note: Note) -> tuple[Path, dict[str, Any]] | None:
         None if there are no images with label files.
     """
     data = source if source.is_file() and source.suffix.lower() == ".data" else None
-    root = source if data is None else source.parent
+    root = (source if data is None else source.parent).absolute()
     if not root.is_dir():
         return None
     data = data or next(iter(sorted(root.glob("*.data"))), None)
