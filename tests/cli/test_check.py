@@ -39,7 +39,9 @@ def test_errors_are_grouped_and_exit_with_1(tmp_path: Path) -> None:
     result = check(root)
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
-    start = lines.index("error box-no-area (5) a box has no area; --fix: image left out, lest the object be taken for background")
+    start = lines.index(
+        "error box-no-area (5) a box has no area; --fix: image left out, lest the object be taken for background"
+    )
     assert lines[start + 1] == "  Annotations/a.xml, object 3 (cat): box [10, 10, 10, 20] has no area"
     assert lines[start + 4] == "  and 2 more; --json lists all"
     assert lines[-1].startswith("5 errors, 2 warnings")
