@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boxwright.cli.data import FollowLinks, Images
+from boxwright.cli.data import Classes, FollowLinks, Images, Renames
 
 if TYPE_CHECKING:
     from boxwright.data.convert import Conversion
@@ -38,6 +38,8 @@ def command(
             "--voc-zero-based", help="VOC counts pixels from 0: in SRC if that is VOC, else in DST."
         ),
     ] = False,
+    classes: Classes = None,
+    renames: Renames = None,
     renumber: Annotated[bool, typer.Option("--renumber", help="Number the classes 0 to C-1.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
@@ -48,10 +50,13 @@ def command(
     `boxwright convert data/cells cells-coco --to coco`
 
     `boxwright convert coco/ coco-yolo --to yolo --split val --link --renumber`
+
+    `boxwright convert coco/ vehicles --to coco --map truck=car --classes car,bus`
     """
     import json
 
     from boxwright.cli.console import progress
+    from boxwright.data.classes import ClassChoice
     from boxwright.data.convert import convert
     from boxwright.data.open import read_options
 
@@ -63,6 +68,7 @@ def command(
         images="link" if link else "copy",
         policy="skip" if skip_bad else "error",
         options=read_options(voc_zero_based, images, follow_links),
+        classes=ClassChoice(classes, tuple(renames or ())),
         renumber=renumber,
         watch=progress,
     )

@@ -26,6 +26,16 @@ FollowLinks = Annotated[
         "--follow-links/--no-follow-links", help="Follow symbolic links that lead out of the data folder."
     ),
 ]
+Classes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES", help="Only these classes, between commas; the others' objects are left out."
+    ),
+]
+Renames = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="OLD=NEW", help="The data's class OLD is class NEW (repeatable)."),
+]
 Train = Annotated[
     Path | None,
     typer.Option("--train", metavar="PATH", help=f"What to train on: {_NAMED}", rich_help_panel=_SPLITS),
@@ -46,6 +56,27 @@ def named_splits(
     """The splits that were named by hand."""
     given = {"train": train, "val": val, "test": test}
     return {split: path for split, path in given.items() if path is not None}
+
+
+def chosen_classes(
+    train: Dataset, val: Dataset, classes: str | None, renames: Sequence[str] | None
+) -> tuple[Dataset, Dataset]:
+    """Both with the classes that `--classes` and `--map` say; prints what is left out of each.
+
+    Raises:
+        InputError: a class that is not there, or splits that disagree on a class.
+    """
+    from boxwright.data.classes import ClassChoice, choose_classes
+    from boxwright.data.open import unified
+
+    choice = ClassChoice(classes, tuple(renames or ()))
+    if choice == ClassChoice():
+        return train, val
+    parts = [choose_classes(part, choice) for part in unified([train, val])]
+    for name, (_, lines) in zip(("train", "val"), parts, strict=True):
+        for line in lines:
+            typer.echo(f"{name}: {line}")
+    return parts[0][0], parts[1][0]
 
 
 def open_training(

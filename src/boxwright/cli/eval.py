@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from boxwright.cli.data import FollowLinks, Images
+from boxwright.cli.data import FollowLinks, Images, Renames
 
 if TYPE_CHECKING:
     from boxwright.evaluate import Report
@@ -24,6 +24,14 @@ def command(
     ] = None,
     images: Images = None,
     follow_links: FollowLinks = True,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Only these classes, between commas, or `shared`: those that data and model both have.",
+        ),
+    ] = None,
+    renames: Renames = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -52,8 +60,11 @@ def command(
     `boxwright eval runs/cells/best.safetensors data/cells --split test`
 
     `boxwright eval blood-cells data/cells --json | jq .coco.AP50`
+
+    `boxwright eval everyday street --classes shared --map pedestrian=person`
     """
     from boxwright.cli.console import progress, say
+    from boxwright.data.classes import ClassChoice
     from boxwright.data.open import open_dataset
     from boxwright.evaluate.run import evaluate_model
     from boxwright.loading import load
@@ -65,6 +76,7 @@ def command(
         loaded,
         dataset,
         batch=batch,
+        classes=ClassChoice(classes, tuple(renames or ())),
         threshold=threshold,
         score_floor=score_floor,
         policy=policy,

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from boxwright.cli.data import FollowLinks, Images, Train, Val, named_splits, open_training
+from boxwright.cli.data import (
+    Classes,
+    FollowLinks,
+    Images,
+    Renames,
+    Train,
+    Val,
+    chosen_classes,
+    named_splits,
+    open_training,
+)
 
 if TYPE_CHECKING:
     from boxwright.data.records import Dataset
@@ -54,6 +64,8 @@ def command(
     follow_links: FollowLinks = True,
     train_path: Train = None,
     val_path: Val = None,
+    classes: Classes = None,
+    renames: Renames = None,
     change: Annotated[
         list[str] | None,
         typer.Option(
@@ -112,6 +124,7 @@ def command(
     train_images, val_images = open_training(
         data, named, val_split, settings.bad_images, options, settings.seed
     )
+    train_images, val_images = chosen_classes(train_images, val_images, classes, renames)
     torch.manual_seed(settings.seed)
     detector = begin(
         model,

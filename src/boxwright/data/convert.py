@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from boxwright.data.classes import EVERYTHING, ClassChoice, choose_classes
 from boxwright.data.formats.options import DEFAULT, ReadOptions
 from boxwright.data.formats.writers import FORMATS, write
 from boxwright.data.formats.writers.placing import Images, Watch, quietly
@@ -63,6 +64,7 @@ def convert(
     images: Images = "copy",
     policy: Policy = "error",
     options: ReadOptions = DEFAULT,
+    classes: ClassChoice = EVERYTHING,
     renumber: bool = False,
     watch: Watch = quietly,
 ) -> Conversion:
@@ -77,6 +79,7 @@ def convert(
         policy: as in `open_dataset`.
         options: how `source` is read; VOC files that count pixels from 0: those of `source` if it is VOC, else the
             written ones.
+        classes: the classes to keep, and new names for some.
         renumber: give the classes the ids 0 to C-1 (programs that read YOLO often want that).
         watch: passes the images on as they are written, and shows it.
 
@@ -91,6 +94,8 @@ def convert(
             "lies inside the data set to convert", path=target, hint="choose a folder outside it"
         )
     parts = _read(source, only, policy, options)
+    chosen = [choose_classes(part, classes) for part in parts]
+    parts, said = [part for part, _ in chosen], [line for _, lines in chosen for line in lines]
     if renumber:
         parts = [replace(part, ids=tuple(range(len(part.ids)))) for part in parts]
     zero_based = options.voc_zero_based and parts[0].format != "voc"
@@ -101,7 +106,7 @@ def convert(
         {part.split: (len(part), sum(len(sample.labels) for sample in part)) for part in parts},
         losses(parts, to),
         tuple(finding for part in parts for finding in part.findings),
-        tuple(_notes(parts[0], to)),
+        (*said, *_notes(parts[0], to)),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from boxwright.data.classes import with_classes
+from boxwright.data.classes import EVERYTHING, ClassChoice, match_classes
 from boxwright.data.records import Dataset
 from boxwright.errors import InputError
 from boxwright.evaluate.report import Report, evaluate
@@ -38,6 +38,7 @@ def evaluate_model(
     dataset: Dataset,
     *,
     batch: int = 8,
+    classes: ClassChoice = EVERYTHING,
     threshold: float | None = None,
     score_floor: float = 0.0,
     policy: Literal["error", "skip"] = "error",
@@ -48,9 +49,12 @@ def evaluate_model(
     """Detect on a data set's images with a model, and measure.
 
     Args:
-        model: any model; its classes are matched with the data set's by name.
+        model: any model; its classes are matched with the data set's by name, if need be without regard to case
+            and to spaces, underscores and hyphens.
         dataset: the images and what is annotated on them.
         batch: images that the network sees at once.
+        classes: the classes that count, where the data set's and the model's differ. Objects and detections of
+            others are left out, and the report's notes say how many objects.
         threshold: the score from which a detection counts in precision, recall and the pictures; None is the
             model's own.
         score_floor: leave out weaker detections altogether. Average precision needs them: 0 keeps all.
@@ -61,10 +65,11 @@ def evaluate_model(
         watch: sees every result pass.
 
     Raises:
-        InputError: an object has a class that the model lacks, or an image cannot be read.
+        InputError: an object has a class that the model lacks and nothing is said of it, or an image cannot be read.
     """
     manifest = model.manifest
-    known = with_classes(dataset, manifest.classes, manifest.ids)
+    matched = match_classes(dataset, manifest.classes, manifest.ids, classes)
+    known = matched.dataset
     began = time.perf_counter()
     stream = model.predictor(propose).stream(
         [sample.path for sample in known],
@@ -75,7 +80,7 @@ def evaluate_model(
     results, read, broken = [], [], []
     for place, found in enumerate(watch(stream)):
         if isinstance(found, Result):
-            results.append(found)
+            results.append(matched.seen(found))
             read.append(place)
         else:
             broken.append(found[0])
@@ -88,7 +93,7 @@ def evaluate_model(
         model_facts={"recipe": manifest.recipe, **(facts or {})},
         threshold=manifest.score if threshold is None else threshold,
         speed={"images per second, file to boxes": len(results) / seconds, "images at once": batch},
-        notes=[_left_out(broken)] if broken else [],
+        notes=[*matched.notes, *([_left_out(broken)] if broken else [])],
     )
 
 
