@@ -1,8 +1,9 @@
-"""Videos through PyAV (the extra [video]): frames one by one, in and out."""
+"""Videos through PyAV (the extra [video]): frames one by one as a player shows them, in and out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,26 +14,32 @@ from jaxtyping import UInt8
 from boxwright.errors import InputError
 
 RGB8 = UInt8[np.ndarray, "height width 3"]
+Turned = UInt8[np.ndarray, "_ _ 3"]
+Matrix = Sequence[float]
 _CODECS = ("libx264", "libopenh264", "mpeg4")
 
 
 def read_video(path: Path) -> Iterator[tuple[RGB8, float]]:
-    """Frames of the first video stream, each with the stream's frames per second.
+    """Frames of the best video stream (not of a cover picture), each with the stream's frames per second.
+
+    Phones store portrait videos lying down, with a matrix that says how to show them: frames are turned and
+    mirrored by it, as players do.
 
     Raises:
-        InputError: PyAV is not installed; no video, or a damaged one (after the frames that could be read).
+        InputError: PyAV is not installed; no video, or a damaged one (after the frames that could be read); one
+            that is to be shown turned by other than quarters.
     """
     av = _av(path)
     frames = 0
     try:
         with av.open(str(path)) as container:
-            if not container.streams.video:
+            stream = container.streams.best("video")
+            if stream is None:
                 raise InputError("has no video stream", path=path)
-            stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             rate = float(stream.average_rate or 25)
             for frame in container.decode(stream):
-                yield frame.to_ndarray(format="rgb24"), rate
+                yield _upright(frame.to_ndarray(format="rgb24"), _display_matrix(frame), path), rate
                 frames += 1
     except av.FFmpegError as error:
         reason = f"{error.strerror or error} after {frames} frames"
@@ -41,6 +48,44 @@ def read_video(path: Path) -> Iterator[tuple[RGB8, float]]:
         ) from error
     if frames == 0:
         raise InputError("the video has no frames", path=path, hint="convert it to MP4")
+
+
+def turned(pixels: RGB8, matrix: Matrix) -> Turned | None:
+    """The frame as its display matrix has it; None where that is neither quarter turn nor mirroring.
+
+    Args:
+        pixels: the frame as stored.
+        matrix: (a, b, c, d): the pixel at column p and row q is shown at column a p + c q and row b p + d q,
+            but for where the picture begins (ISO 14496-12, section 6.2.2). How much it scales does not matter.
+
+    >>> turned(np.zeros((4, 6, 3), np.uint8), (0, 1, -1, 0)).shape
+    (6, 4, 3)
+    """
+    largest = max(map(abs, matrix))
+    a, b, c, d = (round(value / largest, 1) if largest else 0.0 for value in matrix)
+    if b == c == 0 and a and d:
+        return np.ascontiguousarray(pixels[:: 1 if d > 0 else -1, :: 1 if a > 0 else -1])
+    if a == d == 0 and b and c:
+        return np.ascontiguousarray(pixels.transpose(1, 0, 2)[:: 1 if b > 0 else -1, :: 1 if c > 0 else -1])
+    return None
+
+
+def _upright(pixels: RGB8, matrix: Matrix | None, path: Path) -> Turned:
+    shown = pixels if matrix is None else turned(pixels, matrix)
+    if shown is None:
+        raise InputError(
+            "the video is to be shown turned by other than quarters", path=path, hint="turn it beforehand"
+        )
+    return shown
+
+
+def _display_matrix(frame: Any) -> Matrix | None:
+    """(a, b, c, d) of the matrix that the container or the frame itself brings, or None."""
+    data = next((bytes(one) for one in frame.side_data if one.type.name == "DISPLAYMATRIX"), None)
+    if data is None or len(data) < 36:
+        return None
+    a, b, _, c, d, *_ = struct.unpack("=9i", data[:36])
+    return a, b, c, d
 
 
 class VideoWriter:
