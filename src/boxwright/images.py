@@ -18,6 +18,8 @@ EPS, are refused).
 from __future__ import annotations
 
 import io
+import stat
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +42,8 @@ RGB8 = UInt8[np.ndarray, "height width 3"]
 Source = str | Path | bytes | exif.File
 
 Image.init()  # registers all of Pillow's formats; those asked for below would else be unknown to it
+# Sizes are checked below; Pillow's own warning would print a line of its source.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 _WANTED = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
 FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)
 EXTENSIONS = frozenset(
@@ -236,11 +240,16 @@ def _opened(source: Source, max_pixels: int | None) -> Iterator[tuple[Image.Imag
 
 def _open_file(name: str) -> exif.File:
     try:
+        # Opening a pipe waits for whoever writes to it, and a device may never end.
+        if not stat.S_ISREG(mode := Path(name).stat().st_mode) and not stat.S_ISDIR(mode):
+            raise InputError("is a pipe, a socket or a device, not an image file", path=name)
         return Path(name).open("rb")
     except FileNotFoundError:
         raise InputError("no such file", path=name) from None
     except IsADirectoryError:
         raise InputError("is a folder, not an image", path=name) from None
+    except InputError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"cannot be opened ({reason})", path=name) from error

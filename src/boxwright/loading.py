@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from boxwright.errors import InputError, near
+from boxwright.files import refuse_address
 
 if TYPE_CHECKING:
     from boxwright.model import Model
@@ -31,6 +32,7 @@ def load(path: str | Path, *, engine: Literal["auto", "torch", "onnx"] = "auto")
     Raises:
         InputError: no such file or name, a damaged file, or a checkpoint where torch is not installed.
     """
+    refuse_address(path)
     file = Path(path)
     if not file.suffix and not file.exists():
         names = packaged_names()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from boxwright.data.formats.options import DEFAULT, ReadOptions
 from boxwright.data.formats.reading import split_rank
 from boxwright.data.records import Dataset, Finding, Report, Sample
 from boxwright.errors import InputError
+from boxwright.files import refuse_address
 
 Policy = Literal["error", "skip"]
 
@@ -83,7 +83,6 @@ NAMES = {
 }
 """What the formats are called to a person."""
 
-_ADDRESS = re.compile(r"(https?|ftp|s3|gs|az|abfss?|hdfs):/")
 _LOOKED_AT = 4
 """Files that were passed over and are named in an error."""
 
@@ -203,8 +202,7 @@ def detect(path: Path) -> Found:
     Raises:
         InputError: nothing there, or nothing that is a data set; names the files that were looked at.
     """
-    if _ADDRESS.match(str(path)):
-        raise InputError("is an address, and nothing is fetched", path=path, hint="download it first")
+    refuse_address(path)
     passed: dict[Path, str] = {}
 
     def note(file: Path, why: str) -> None:

@@ -196,6 +196,8 @@ def session(content: bytes, threads: int | None, path: Path | None) -> Any:
     silence()
     import onnxruntime
 
+    if hasattr(onnxruntime, "disable_telemetry_events"):
+        onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     if threads is not None:

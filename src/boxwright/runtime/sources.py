@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from boxwright.errors import InputError
+from boxwright.files import refuse_address
 from boxwright.images import EXTENSIONS
 
 VIDEO_EXTENSIONS = frozenset({".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"})
@@ -86,6 +87,7 @@ class Sources:
 
     def _expand(self, argument: str) -> list[tuple[Path, Path]]:
         """The files of one argument, each with the name of its output."""
+        refuse_address(argument)
         path = Path(argument)
         try:
             folder, exists = path.is_dir(), path.exists()

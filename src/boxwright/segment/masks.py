@@ -27,6 +27,8 @@ IGNORED = 255
 MOST = 255
 """Classes that labels of eight bits can tell apart beside those."""
 
+_LOSSY = frozenset({"JPEG", "MPO", "JPEG2000"})
+
 Labels = UInt8[np.ndarray, "height width"]
 
 
@@ -105,7 +107,14 @@ def read_mask(path: Path) -> Labels:
     Raises:
         InputError: missing, damaged, or of colours.
     """
-    read_header(path)  # its refusals name the file and the way out
+    header = read_header(path)  # its refusals name the file and the way out
+    if header.format in _LOSSY:
+        raise InputError(
+            f"is a {header.format} file, whose compression blurs the values of a mask: neighbours of 0 and 255 would "
+            "become classes",
+            path=path,
+            hint="save masks as PNG, from the tool that made them",
+        )
     try:
         with Image.open(path) as image:
             image.load()
