@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import os
-import warnings
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_a_large_image_prints_no_warning_of_pillows(tmp_path: Path) -> None:
     Image.new("1", (12_000, 9_000)).save(tmp_path / "a.png")
-    with warnings.catch_warnings(record=True) as caught:
-        assert read_header(tmp_path / "a.png").size == (9_000, 12_000)
-    assert not caught
+    # In a process of its own: pytest puts its own filters of warnings in the place of ours.
+    code = f"from boxwright.images import read_header; print(read_header({str(tmp_path / 'a.png')!r}).size)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("(9000, 12000)\n", "")
