@@ -324,8 +324,8 @@ CASES: list[Case] = [
     ),
     (
         "CSV that leaves its folder",
-        table("path,xmin,ymin,xmax,ymax,class\n../../../a.jpg,1,1,10,10,cat\n"),
-        "../../../a.jpg",
+        table("path,xmin,ymin,xmax,ymax,class\n../../../secret.jpg,1,1,10,10,cat\n"),
+        "../../../secret.jpg",
     ),
     ("an empty CSV", table(""), "boxes.csv"),
     ("a split that is not there", words("anchors", "{data}", "--split", "tset"), "train"),

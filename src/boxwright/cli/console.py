@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 def say(line: str) -> None:
     """A line for the person, on standard error: standard output belongs to results."""
-    print(printable(line), file=sys.stderr, flush=True)
+    print(*map(printable, line.split("\n")), sep="\n", file=sys.stderr, flush=True)
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:

@@ -101,11 +101,16 @@ def read_table(path: Path) -> FeatureTable:
     file, described = _opened(path)
     features = np.empty((file.metadata.num_rows, described.columns), np.float32)
     paths: list[str] = []
+    damaged = InputError("is damaged: it has not as many rows as it says", path=path, hint="make it anew")
     for batch in _batches(file, path, ("path", "feature")):
+        if len(paths) + batch.num_rows > len(features):
+            raise damaged
         features[len(paths) : len(paths) + batch.num_rows] = _matrix(
             batch.column("feature"), described.columns
         )
         paths += batch.column("path").to_pylist()
+    if len(paths) != len(features):
+        raise damaged
     return FeatureTable(described, tuple(paths), features)
 
 

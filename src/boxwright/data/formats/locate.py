@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from boxwright.data.findings import finding
 from boxwright.data.formats.options import ReadOptions
 from boxwright.data.formats.paths import DataFolder, UnsafePathError, is_image
+from boxwright.data.formats.reading import is_usual, split_names
 from boxwright.data.records import Report
 from boxwright.images import EXTENSIONS
 
@@ -159,6 +160,12 @@ def _best(found: Sequence[Path], parts: Sequence[str], said: str, bases: Sequenc
     """Those that share most: the trailing folders, then the exact spelling, then the likeliest base."""
     agreeing = [_agreement(path, parts) for path in found]
     found = [path for path, count in zip(found, agreeing, strict=True) if count == max(agreeing)]
+    if not max(agreeing) and any(_holds_images(base) for base in bases):
+        # Where the images are is known: one of the same name elsewhere, in another split say, is another image.
+        found = [path for path in found if path.parent in bases]
+    own = {next(iter(split_names([base.name]))) for base in bases if is_usual(base.name)}
+    if own and not max(agreeing):
+        found = [path for path in found if _splits_of(path) <= own]
     last = _form(said.replace("\\", "/").rpartition("/")[2])
     exact = [path for path in found if _form(path.name) == last]
     found = exact or found
@@ -166,6 +173,17 @@ def _best(found: Sequence[Path], parts: Sequence[str], said: str, bases: Sequenc
         if len(found) > 1 and (below := [path for path in found if path.parent == base]):
             found = below
     return list(found)
+
+
+def _splits_of(path: Path) -> set[str]:
+    """The splits that the folders around an image are called after."""
+    return {next(iter(split_names([part]))) for part in path.parts[-3:-1] if is_usual(part)}
+
+
+def _holds_images(folder: Path) -> bool:
+    return folder.is_dir() and any(
+        is_image(Path(entry.name)) and entry.is_file() for entry in os.scandir(folder)
+    )
 
 
 def _agreement(path: Path, parts: Sequence[str]) -> int:
