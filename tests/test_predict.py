@@ -222,3 +222,31 @@ def test_padding_is_right_and_below_and_zero() -> None:
     assert batch.shape == (2, 3, 4, 8)
     assert batch[0, :, :2, :5].all() and batch[0].sum() == 30
     assert batch[1, :, :4, :3].all() and batch[1].sum() == 36
+
+
+def test_few_large_images_are_kept_at_a_time(tmp_path, monkeypatch):
+    """With pictures to draw, images wait in memory: as many as fit, and one in any case."""
+    from boxwright import predict
+
+    paths = [tmp_path / f"{i}.png" for i in range(8)]
+    for path in paths:
+        Image.new("RGB", (40, 30)).save(path)
+    bytes_each = 40 * 30 * 3
+    for fit, most in ((0.5, 2), (2, 3), (100, 8)):
+        monkeypatch.setattr(predict, "_KEPT", int(fit * bytes_each))
+        pulled = 0
+
+        def feed():
+            nonlocal pulled
+            for path in paths:
+                pulled += 1
+                yield path
+
+        furthest = given = 0
+        for result in predictor().stream(feed(), batch=8, keep_images=True):
+            furthest = max(furthest, pulled - given)
+            given += 1
+            assert result.image.shape == (30, 40, 3)
+        assert given == 8
+        # Those of the chunk, those read ahead of the next, and one whose size has been looked at.
+        assert furthest <= 2 * most + 1, (fit, furthest)

@@ -17,6 +17,7 @@ from typing import BinaryIO
 import numpy as np
 
 from boxwright.errors import InputError
+from boxwright.regular import check_regular
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
@@ -163,6 +164,7 @@ def read_arrays(path: Path, names: Sequence[str], *, kind: str, again: str) -> d
         InputError: missing, damaged, or another kind of file.
     """
     try:
+        check_regular(path)
         with zipfile.ZipFile(path) as archive:
             # Not np.load: it stops where an array's header says, and so may not come to the checksum behind it.
             return {name: _array(archive.read(f"{name}.npy")) for name in names}

@@ -19,8 +19,6 @@ nothing is executed (formats that are programs, such as EPS, are refused).
 from __future__ import annotations
 
 import io
-import os
-import stat
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +33,7 @@ from PIL import Image, UnidentifiedImageError
 from boxwright import exif
 from boxwright.errors import InputError
 from boxwright.image_memory import MAX_BYTES, THREADS, Gate, decoding_bytes, gigabytes
+from boxwright.regular import check_regular
 
 try:
     import simplejpeg
@@ -359,15 +358,7 @@ def _affordable(image: Image.Image, file: exif.File, name: str, max_bytes: int =
 
 def _open_file(name: str) -> exif.File:
     try:
-        status = os.stat(name)  # noqa: PTH116 (as fast as it gets: every image passes here)
-        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-            # Opening a pipe would wait for whoever writes into it.
-            raise InputError(
-                "is a pipe or device, not an image file", path=name, hint="write it to a file first"
-            )
-        if (
-            stat.S_ISREG(status.st_mode) and status.st_size == 0
-        ):  # those of /proc too, which can wait or never end
+        if check_regular(name).st_size == 0:  # those of /proc too, which can wait or never end
             raise InputError(EMPTY, path=name, hint="restore it, or take it out of the data set")
         return Path(name).open("rb")
     except FileNotFoundError:

@@ -24,6 +24,7 @@ from boxwright.card import Card
 from boxwright.errors import InputError
 from boxwright.files import replacing
 from boxwright.manifest import KEY, Manifest
+from boxwright.regular import open_regular
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
 _NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
@@ -158,7 +159,7 @@ def read_file(path: str | Path) -> TensorFile:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = path.stat().st_size
             head = _read_head(file, size, path)
             header = _parse(head[8:], size - len(head), path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
 from boxwright.errors import InputError
+from boxwright.images import image_size
 from boxwright.inputs import as_uint8, listed, pad_batch, pad_boxes, to_pixels
 from boxwright.manifest import Manifest
 from boxwright.results import Result
@@ -37,6 +39,8 @@ Propose = Callable[[UInt8[np.ndarray, "height width 3"], Path | None], Float32[n
 """An upright image and its file -> regions in its pixels, the best first."""
 
 _READERS = 2
+_KEPT = 1 << 30
+"""Bytes of images that are kept for their results and read ahead at a time."""
 
 
 @runtime_checkable
@@ -156,18 +160,25 @@ class Predictor:
         self, images: Iterator[Any], least: float, batch: int, keep_images: bool, on_error: OnError
     ) -> Iterator[Result | Skipped]:
         pool = ThreadPoolExecutor(_READERS)
-        ahead: deque[Future[Ready | InputError]] = deque()
+        ahead: deque[tuple[Future[Ready | InputError], int]] = deque()
+        waiting: list[tuple[Any, int]] = []  # the next image, with what keeping it takes
 
         def read_ahead() -> None:
-            for image in islice(images, batch + _READERS - len(ahead)):
-                ahead.append(pool.submit(self.read, image, keep_images))
+            while len(ahead) < batch + _READERS:
+                if not waiting:
+                    following = list(islice(images, 1))
+                    waiting.extend((image, _kept_bytes(image) if keep_images else 0) for image in following)
+                if not waiting or (ahead and sum(size for _, size in ahead) + waiting[0][1] > _KEPT):
+                    return
+                image, size = waiting.pop()
+                ahead.append((pool.submit(self.read, image, keep_images), size))
 
         try:
             read_ahead()
             while ahead:
                 chunk: list[Ready | InputError] = []
                 while ahead and len(chunk) < batch:
-                    chunk.append(ahead.popleft().result())
+                    chunk.append(ahead.popleft()[0].result())
                 read_ahead()
                 results = iter(self._detect([item for item in chunk if isinstance(item, Ready)], least))
                 for item in chunk:
@@ -217,6 +228,16 @@ class Predictor:
                 )
             )
         return results
+
+
+def _kept_bytes(source: Any) -> int:
+    """Memory of an image's pixels, as far as its header or its own shape tells; 0 for what cannot be read."""
+    if isinstance(source, str | Path):
+        try:
+            return 3 * math.prod(image_size(source))
+        except InputError:
+            return 0
+    return int(getattr(source, "nbytes", 0))
 
 
 def stacked(batch: Sequence[Ready], multiple: int) -> tuple[Any, ...]:

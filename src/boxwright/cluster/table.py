@@ -22,6 +22,7 @@ from jaxtyping import Float32
 from boxwright.errors import InputError
 from boxwright.files import replacing
 from boxwright.manifest import KEY
+from boxwright.regular import check_regular
 
 GROUP_BYTES = 32 << 20
 """Of features in a row group: what is held in memory at once while files are merged, for each run that made some."""
@@ -243,6 +244,7 @@ def _opened(path: Path) -> tuple[pq.ParquetFile, Described]:
     if not path.exists():
         raise InputError("does not exist", path=path, hint=again)
     try:
+        check_regular(path)
         file = pq.ParquetFile(path, page_checksum_verification=True)
         values = json.loads((file.schema_arrow.metadata or {})[KEY.encode()])
         described = Described(values["settings"], values["root"], values["notes"])

@@ -5,6 +5,7 @@ The processes that load images import this and nothing of torch, which starts th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +16,13 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 from boxwright.data.augment import Annotated, Augment, apply, mosaic
 from boxwright.data.records import Sample
 from boxwright.errors import InputError
-from boxwright.images import read_image
+from boxwright.images import image_size, read_image
 from boxwright.predict import Propose
 from boxwright.preprocess import Preprocess
 
 MOSAIC_PARTS = 4
+_PIXEL = 10
+"""Bytes of a pixel from the file to the network's input: Pillow's copy, the pixels, and a varied copy."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,18 @@ class Preparer:
         if path not in self._cache:
             self._cache[path] = read_image(path)
         return self._cache[path]
+
+
+def preparing_bytes(job: Job) -> int:
+    """About the memory that a job takes at its peak: decoded, varied and resized, by the sizes of its images."""
+    return sum(_PIXEL * math.prod(_size(part)) for part in job.parts)
+
+
+def _size(sample: Sample) -> tuple[int, int]:
+    try:
+        return sample.size or image_size(sample.path)
+    except InputError:  # it will be told when it is read
+        return 0, 0
 
 
 def bare(sample: Sample) -> Sample:

@@ -21,6 +21,7 @@ from boxwright.errors import InputError
 from boxwright.manifest import KEY, Manifest
 from boxwright.predict import Found, Predictor, Propose, Regions
 from boxwright.preprocess import Preprocess
+from boxwright.regular import read_regular
 from boxwright.results import Result
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def read_graph(path: Path) -> bytes:
         InputError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise InputError(
             f"cannot be read ({error.strerror or error})", path=path, hint="check the path of the model file"

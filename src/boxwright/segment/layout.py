@@ -9,6 +9,7 @@ from pathlib import Path
 from boxwright.data.formats import coco
 from boxwright.errors import InputError
 from boxwright.images import EXTENSIONS, image_size
+from boxwright.regular import read_regular
 
 _IMAGES = ("images", "image", "imgs", "JPEGImages")
 _MASKS = ("masks", "mask", "labels", "label", "annotations", "SegmentationClass")
@@ -71,7 +72,7 @@ def read_names(path: Path) -> list[str]:
         InputError: it cannot be read.
     """
     try:
-        return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+        return [line.strip() for line in read_regular(path).decode().splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"cannot be read ({getattr(error, 'strerror', None) or error})",

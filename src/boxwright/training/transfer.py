@@ -12,6 +12,7 @@ from boxwright.errors import InputError
 from boxwright.manifest import KEY
 from boxwright.model import Model, create
 from boxwright.modelfile import read_model
+from boxwright.regular import open_regular
 from boxwright.training.state import PREFIX
 from boxwright.weights.read import copy_fitting
 
@@ -60,7 +61,7 @@ def begin(
 def is_model_file(path: Path) -> bool:
     """Whether a file's header says that boxwright wrote it; whether it is whole shows when it is read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             length = int.from_bytes(file.read(8), "little")
             return f'"{KEY}"'.encode() in file.read(min(length, 100_000_000))
     except OSError:

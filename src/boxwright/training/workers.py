@@ -12,19 +12,25 @@ import multiprocessing
 import os
 import pickle
 import signal
+import tempfile
 import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import numpy as np
 
-from boxwright.data.prepare import Broken, Job, Prepared, Preparer
+from boxwright.data.prepare import Broken, Job, Prepared, Preparer, preparing_bytes
 from boxwright.errors import InputError
+from boxwright.image_memory import Gate, ProcessGate
 
 Answers = list[Prepared | Broken]
+
+_SHARE = 512 << 20
+"""Memory that a process takes for one job without asking the others: images of 50 million pixels."""
 
 
 @dataclass
@@ -59,7 +65,10 @@ class Pool:
         self._jobs: dict[int, Sequence[Job]] = {}
         self._done: dict[int, Answers] = {}
         self._asked = 0
-        self._workers = [_start(preparer) for _ in range(count)]
+        # Large images are prepared by one process at a time, whichever.
+        self._lock = Path(tempfile.mkstemp(prefix="boxwright-lock-")[1]) if count > 1 else None
+        gate = None if self._lock is None else ProcessGate(self._lock, _SHARE)
+        self._workers = [_start(preparer, gate) for _ in range(count)]
 
     def submit(self, jobs: Sequence[Job]) -> int:
         """Ask for some images; the ticket that comes back is for `collect`."""
@@ -96,6 +105,8 @@ class Pool:
         for worker in self._workers:
             worker.process.join()
         self._workers = []
+        if self._lock is not None:
+            self._lock.unlink(missing_ok=True)
 
     def __enter__(self) -> Pool:
         return self
@@ -113,10 +124,12 @@ def automatic_workers(cores: int) -> int:
     return min(16, cores - 1)
 
 
-def _start(preparer: Preparer) -> _Worker:
+def _start(preparer: Preparer, gate: Gate | None) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, preparer), daemon=True, name="boxwright-loader")
+    process = context.Process(
+        target=_work, args=(theirs, preparer, gate), daemon=True, name="boxwright-loader"
+    )
     with _without_interrupts():
         process.start()
     # The worker holds the only other end now: when it dies, reading from ours fails instead of waiting.
@@ -137,7 +150,7 @@ def _without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)
 
 
-def _work(pipe: Connection, preparer: Preparer) -> None:
+def _work(pipe: Connection, preparer: Preparer, gate: Gate | None) -> None:
     """What a worker does until the pipe closes: prepare the jobs of a list, announcing each, then send all.
 
     A pipe holds less than one image, so sending waits until the list is collected; by then it is complete.
@@ -150,7 +163,8 @@ def _work(pipe: Connection, preparer: Preparer) -> None:
             for job in pipe.recv():
                 pipe.send(job.path)
                 try:
-                    answers.append(preparer(job))
+                    with contextlib.nullcontext() if gate is None else gate.hold(preparing_bytes(job)):
+                        answers.append(preparer(job))
                 except Exception:
                     pipe.send(_Defect(traceback.format_exc()))
                     return

@@ -12,6 +12,7 @@ from torch import Tensor
 from boxwright.errors import InputError
 from boxwright.files import write_bytes
 from boxwright.model import Model
+from boxwright.regular import read_regular
 from boxwright.weights import detectron2, efficientnet_lite, from_torchvision, mmdetection
 from boxwright.weights.download import sha256
 from boxwright.weights.foreign import current_names
@@ -77,7 +78,7 @@ def _built(layout: Layout, state: Mapping[str, Tensor], file: Path) -> Model | N
 
 def _names(file: Path, count: int) -> tuple[str, ...]:
     try:
-        names = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines())
+        names = tuple(line.strip() for line in read_regular(file).decode().splitlines())
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read ({error})", path=file, hint="give a text of names") from error
     if len(names) != count or not all(names):

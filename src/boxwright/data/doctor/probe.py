@@ -18,6 +18,9 @@ from boxwright.images import EMPTY, TRUNCATED, read_header, read_thumbnail
 SIDE = 32
 """Height and width of the thumbnails, in pixels."""
 
+_SMALL = 16 << 20
+"""Bytes of a file that are held in memory at once."""
+
 _WEIGHTS = np.array([299, 587, 114], np.uint32)
 
 
@@ -53,7 +56,8 @@ Watch = Callable[[Iterable[Probe], str, int], Iterable[Probe]]
 def probe(path: Path, *, decode: bool = True) -> Probe:
     """Read one file's header and, with `decode`, the whole of it."""
     try:
-        source = path.read_bytes() if decode else path
+        # Small files are read once; those that are larger than memory should hold stay where they are.
+        source = path.read_bytes() if decode and path.is_file() and path.stat().st_size <= _SMALL else path
         header = read_header(source)
     except OSError as error:
         check = "image-missing" if isinstance(error, FileNotFoundError) else "image-unreadable"
@@ -61,14 +65,23 @@ def probe(path: Path, *, decode: bool = True) -> Probe:
     except InputError as error:
         return Probe(path, _check(path, error), error.message)
     known = Probe(path, size=header.size, orientation=header.orientation, format=header.format)
-    if isinstance(source, Path):
+    if not decode:
         return known
     try:
         pixels = read_thumbnail(source, (SIDE, SIDE))
     except InputError as error:
         return replace(known, fault=_check(path, error), message=error.message)
     grey = (pixels @ _WEIGHTS // 1000).astype(np.uint8)
-    return replace(known, digest=hashlib.blake2b(source, digest_size=16).digest(), thumbnail=grey)
+    return replace(known, digest=_digest(source), thumbnail=grey)
+
+
+def _digest(source: Path | bytes) -> bytes:
+    digest = hashlib.blake2b(source if isinstance(source, bytes) else b"", digest_size=16)
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            while part := file.read(_SMALL):
+                digest.update(part)
+    return digest.digest()
 
 
 def probe_all(

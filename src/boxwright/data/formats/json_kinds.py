@@ -6,6 +6,8 @@ import mmap
 from pathlib import Path
 from typing import Literal
 
+from boxwright.regular import open_regular
+
 Kind = Literal["coco", "createml", "labelstudio", "via", "labelme", "other"]
 
 # In the order in which they are tried: keys that a kind must have, and those that it must not have.
@@ -47,7 +49,7 @@ def why_not_coco(file: Path) -> str:
 
 def _holds(file: Path, signs: tuple[bytes, ...]) -> bool:
     try:
-        with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with open_regular(file) as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
             wide = content[:4].count(0) >= 2 or content[:2] in (b"\xff\xfe", b"\xfe\xff")
             if not wide:
                 return all(content.find(sign) >= 0 for sign in signs)

@@ -15,6 +15,7 @@ from boxwright.data.formats.text import UndecodableError, decoded
 from boxwright.data.records import Report, Sample
 from boxwright.errors import InputError
 from boxwright.images import image_size
+from boxwright.regular import read_regular
 
 ORDER = ("train", "trainval", "val", "test")
 _ALIASES = {"training": "train", "valid": "val", "validation": "val", "validate": "val", "testing": "test"}
@@ -26,7 +27,7 @@ _YEAR = re.compile(r"[-_]?(19|20)\d\d$")
 def read_text(path: Path, report: Report) -> str | None:
     """The text of a file, or None after reporting why there is none; `text.decoded` says which encodings."""
     try:
-        return decoded(path.read_bytes())
+        return decoded(read_regular(path))
     except OSError as error:
         report(finding("file-unreadable", path, "", f"cannot be opened ({error.strerror or error})"))
     except UndecodableError as error:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 from boxwright.data.findings import finding
 from boxwright.data.formats.text import UndecodableError, decoded
 from boxwright.data.records import Report
+from boxwright.regular import read_regular
 
 _TAG = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 # What XML 1.0 cannot hold at all, not even escaped (section 2.2).
@@ -40,7 +41,7 @@ def parse_any(file: Path, report: Report) -> ET.Element | None:
     try:
         parser = ET.XMLParser(target=_Builder())
         # As text: the parser itself knows few encodings.
-        parser.feed(decoded(file.read_bytes(), xml=True))
+        parser.feed(decoded(read_regular(file), xml=True))
         root: ET.Element = parser.close()
         return root
     except OSError as error:

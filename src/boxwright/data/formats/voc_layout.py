@@ -11,6 +11,7 @@ from boxwright.data.formats.notes import Note, ignore
 from boxwright.data.formats.paths import DataFolder, UnsafePathError, inner_folder, is_image
 from boxwright.data.formats.reading import ORDER, is_usual, read_text, split_names
 from boxwright.data.records import Report
+from boxwright.regular import open_regular
 
 IMAGE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img", "data")
 """Lower case: tools and systems differ in it."""
@@ -180,7 +181,7 @@ def _has_xml(folder: Path) -> bool:
 
 def _is_of_all_images(file: Path) -> bool:
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             return b"<annotations" in opened.read(_HEAD)
     except OSError:
         return False

@@ -11,6 +11,7 @@ from boxwright.data.formats.entries import Entry, Thing, files_of
 from boxwright.data.formats.trees import parse_any
 from boxwright.data.formats.values import number, size_of
 from boxwright.data.records import Report
+from boxwright.regular import open_regular
 
 _HEAD = 4096
 _TURNED = 0.01  # degrees
@@ -74,7 +75,7 @@ def _thing(shape: ET.Element) -> Thing | None:
 
 def _is_cvat(file: Path) -> bool:
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             head = opened.read(_HEAD)
     except OSError:
         return False
