@@ -69,7 +69,7 @@ def odd(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     ],
 )
 def test_readers_refuse_in_one_line(odd: Path, read: Callable[[Path], Any]) -> None:
-    with pytest.raises(InputError, match=r"a\.jpg: .*pipe or device") as error:
+    with pytest.raises(InputError, match=r"a\.jpg: .*a pipe, a socket or a device") as error:
         read(odd)
     assert "\n" not in str(error.value)
 
@@ -78,10 +78,10 @@ def test_readers_that_report(odd: Path) -> None:
     said: list[Any] = []
     assert read_text(odd, said.append) is None
     assert parse_any(odd, said.append) is None
-    assert ["pipe or device" in one.message for one in said] == [True, True]
+    assert ["a pipe, a socket or a device" in one.message for one in said] == [True, True]
     assert not is_model_file(odd)
     found = probe_all([odd])[odd]
-    assert (found.fault, "pipe or device" in found.message) == ("image-unreadable", True)
+    assert (found.fault, "a pipe, a socket or a device" in found.message) == ("image-unreadable", True)
 
 
 def test_what_is_a_file(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def check_regular(path: str | Path) -> os.stat_result:
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "is a pipe or device, not a file", str(path))
+        raise OSError(errno.EINVAL, "is a pipe, a socket or a device, not a file", str(path))
     return status
 
 
