@@ -50,7 +50,7 @@ def test_a_damaged_archive_is_named_or_says_the_same(archive: Path, data: st.Dat
 def test_what_is_no_such_archive_is_named(archive: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.npz: does not exist; write it again"):
         read(tmp_path / "none.npz")
-    with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):
+    with pytest.raises(InputError, match=r"cannot be read \(is a folder\)"):
         read(tmp_path)
     with pytest.raises(InputError, match="no file of letters"):
         read(archive, "a", "d")

@@ -78,7 +78,7 @@ def test_what_is_no_such_file_is_named(tmp_path: Path, file: Path) -> None:
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with pytest.raises(InputError, match=r"other\.npz: is damaged or no file"):
         Proposals.open(tmp_path / "other.npz")
-    with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):
+    with pytest.raises(InputError, match=r"cannot be read \(is a folder\)"):
         Proposals.open(tmp_path)
 
 

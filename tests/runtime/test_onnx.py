@@ -42,7 +42,7 @@ def test_another_s_graph_and_what_is_no_graph_are_refused(exported: Path, tmp_pa
     for name in ("foreign.onnx", "page.onnx"):
         with pytest.raises(InputError, match=f"{name}: is no ONNX model made by boxwright.*boxwright export"):
             load(tmp_path / name)
-    for path, says in [(tmp_path, "directory"), (tmp_path / "no.onnx", "No such file")]:
+    for path, says in [(tmp_path, "is a folder"), (tmp_path / "no.onnx", "No such file")]:
         with pytest.raises(InputError, match=says):
             load(path)
 
