@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -41,7 +43,8 @@ def test_a_damaged_archive_is_named_or_says_the_same(archive: Path, data: st.Dat
     try:
         found = read(path)
     except InputError as error:
-        assert str(error) == f"{path}: is damaged or no file of letters; delete it and write it again"
+        assert str(error).startswith(f"{path}: is damaged or no file of letters (")
+        assert str(error).endswith("); delete it and write it again")
     else:
         for name, value in found.items():
             np.testing.assert_array_equal(value, ARRAYS[name])
@@ -68,3 +71,23 @@ def test_only_what_a_kill_left_is_swept(tmp_path: Path) -> None:
         sweep(tmp_path)  # as if the process that writes were no more
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     sweep(tmp_path / "no folder")
+
+
+@pytest.mark.parametrize("shape", ["(9999999999,)", "(3, 5)", "(-12,)", "()", "(1,) * 400"])
+def test_an_array_is_as_large_as_its_file(tmp_path: Path, shape: str) -> None:
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, {"descr": "<f4", "fortran_order": False, "shape": (3, 4)})
+    claimed = content.getvalue().replace(b"(3, 4)", shape.encode())
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("a.npy", claimed + bytes(48))
+    with pytest.raises(InputError, match=r"a\.npz: is damaged or no file of letters"):
+        read(tmp_path / "a.npz", "a")
+
+
+def test_an_archive_that_would_fill_the_memory_is_not_unpacked(tmp_path: Path) -> None:
+    content = io.BytesIO()
+    np.save(content, np.zeros(5 << 20))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", content.getvalue())
+    with pytest.raises(InputError, match=r"a\.npy claims 41943168 bytes of"):
+        read(tmp_path / "a.npz", "a")

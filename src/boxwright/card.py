@@ -55,7 +55,7 @@ class Card:
         """
         try:
             values = json.loads(text)
-        except (ValueError, RecursionError):
+        except Exception:  # ValueError, RecursionError and what else JSON can cause: it is no card
             return None
         match values:
             case {"version": int(version), "task": str(task)} if version > VERSION:

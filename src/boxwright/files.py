@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import math
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from typing import BinaryIO
 import numpy as np
 
 from boxwright.errors import InputError
+from boxwright.foreign import reading
 from boxwright.regular import check_regular
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -28,6 +30,8 @@ _LONGEST_STEM = 200
 _BEGINNINGS = tuple("=+-@\t\r")
 """How a cell begins that a spreadsheet may run; a number is none."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_SMALL, _MOST_SHRUNK = 16 << 20, 100
+"""Bytes of an array that any archive may have, and how many times its own an archive may claim beyond."""
 _QUOTED = re.compile(r"'+[=+@\t\r-]")
 
 
@@ -163,20 +167,13 @@ def read_arrays(path: Path, names: Sequence[str], *, kind: str, again: str) -> d
     Raises:
         InputError: missing, damaged, or another kind of file.
     """
-    try:
+    if not path.exists():
+        raise InputError("does not exist", path=path, hint=again)
+    with reading(path, kind, again=f"delete it and {again}"):
         check_regular(path)
         with zipfile.ZipFile(path) as archive:
             # Not np.load: it stops where an array's header says, and so may not come to the checksum behind it.
-            return {name: _array(archive.read(f"{name}.npy")) for name in names}
-    except FileNotFoundError as error:
-        raise InputError("does not exist", path=path, hint=again) from error
-    except OSError as error:
-        raise InputError(
-            f"cannot be read ({error.strerror or error})", path=path, hint="check the file and its folder"
-        ) from error
-    # What is no archive, or a damaged one, fails in as many ways as zipfile and numpy have.
-    except Exception as error:
-        raise InputError(f"is damaged or no {kind}", path=path, hint=f"delete it and {again}") from error
+            return {name: _array(archive, f"{name}.npy") for name in names}
 
 
 def unwritable(path: Path, error: OSError) -> InputError:
@@ -188,9 +185,19 @@ def unwritable(path: Path, error: OSError) -> InputError:
     )
 
 
-def _array(content: bytes) -> np.ndarray:
-    array: np.ndarray = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    return array
+def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """One array; what its header and the archive's declare must be there before memory is taken for it."""
+    entry = archive.getinfo(name)
+    if entry.file_size > max(_SMALL, _MOST_SHRUNK * entry.compress_size):
+        raise ValueError(f"{name} claims {entry.file_size} bytes of {entry.compress_size}")
+    content = io.BytesIO(archive.read(name))
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, by_columns, dtype = read_header[np.lib.format.read_magic(content)](content)
+    count = math.prod(shape)
+    if dtype.hasobject or count * dtype.itemsize != entry.file_size - content.tell():
+        raise ValueError(f"{name} is not what its header says")
+    flat: np.ndarray = np.frombuffer(content.getbuffer(), dtype, count, content.tell()).copy()
+    return flat.reshape(shape[::-1]).T if by_columns else flat.reshape(shape)
 
 
 def _umask() -> int:

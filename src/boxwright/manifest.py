@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from boxwright.errors import InputError, near
+from boxwright.foreign import reading
 from boxwright.preprocess import Preprocess
 from boxwright.regions.source import RegionSource, from_dict, to_dict
 
@@ -106,14 +107,12 @@ class Manifest:
         """
         try:
             values = json.loads(text)
-        except (ValueError, RecursionError) as error:
+        except Exception as error:
             raise InputError(
                 f"its description is not JSON ({error})", path=path, hint="save the model again"
             ) from error
-        try:
+        with reading(path, "model's description", again="save the model again"):
             return _from_values(values)
-        except InputError as error:
-            raise InputError(error.message, path=path, hint=error.hint) from error
 
 
 def _from_values(values: Any) -> Manifest:

@@ -16,6 +16,7 @@ from boxwright.data.records import Dataset
 from boxwright.decode import Decoder
 from boxwright.detectors import Network
 from boxwright.errors import InputError, near
+from boxwright.foreign import reading
 from boxwright.manifest import Manifest
 from boxwright.modelfile import ModelFile, write_model
 from boxwright.objective import Objective, TwoStageObjective
@@ -24,7 +25,7 @@ from boxwright.preprocess import Preprocess
 from boxwright.recipes import Parts, Recipe, find
 from boxwright.results import Result
 from boxwright.types import given
-from boxwright.weights.read import copy_fitting, copy_strictly, read_state_dict
+from boxwright.weights.read import check_fit, copy_fitting, copy_strictly, read_state_dict
 
 if TYPE_CHECKING:
     from boxwright.evaluate import Report
@@ -230,11 +231,20 @@ def rebuild(file: ModelFile, path: Path) -> Model:
         InputError: the weights are not those of the recipe it names.
     """
     manifest = file.manifest
-    settings = recorded_settings(manifest)
-    model = assemble(manifest.recipe, manifest.classes, settings, manifest.ids)
     # A `last` to resume from also holds the optimiser and the like, under names that begin with "training.".
-    own = {name: array for name, array in file.tensors.items() if not name.startswith("training.")}
-    copy_strictly(model.net, {name: torch.from_numpy(array) for name, array in own.items()}, path)
+    own = {
+        name: torch.from_numpy(array)
+        for name, array in file.tensors.items()
+        if not name.startswith("training.")
+    }
+    with reading(path, "model file", again="copy or download it again"):
+        settings = recorded_settings(manifest)
+        # First without memory: the settings of a forged file may ask for a network of any size.
+        with torch.device("meta"):
+            bare = assemble(manifest.recipe, manifest.classes, settings, manifest.ids)
+        check_fit(bare.net, own, path)
+        model = assemble(manifest.recipe, manifest.classes, settings, manifest.ids)
+    copy_strictly(model.net, own, path)
     model.net.eval()
     parts = Parts(model.net, model.objective, model.decoder, manifest.preprocess)
     return Model(parts, manifest)

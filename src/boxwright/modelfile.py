@@ -23,6 +23,7 @@ import numpy as np
 from boxwright.card import Card
 from boxwright.errors import InputError
 from boxwright.files import replacing
+from boxwright.foreign import reading
 from boxwright.manifest import KEY, Manifest
 from boxwright.regular import open_regular
 
@@ -126,13 +127,14 @@ def read_model(path: str | Path) -> ModelFile:
             network than a detector.
     """
     file = read_file(path)
-    if (card := Card.found(file.description)) is not None:
-        raise InputError(
-            f"is a network for {card.task}, not a detector",
-            path=path,
-            hint=f"see boxwright {card.task} --help",
-        )
-    manifest = Manifest.from_json(file.description, path=Path(path))
+    with reading(path, "detector's model file", again=_DAMAGED):
+        if (card := Card.found(file.description)) is not None:
+            raise InputError(
+                f"is a network for {card.task}, not a detector",
+                path=path,
+                hint=f"see boxwright {card.task} --help",
+            )
+        manifest = Manifest.from_json(file.description, path=Path(path))
     return ModelFile(file.tensors, manifest, file.extra)
 
 
@@ -148,7 +150,8 @@ def read_net(path: str | Path, task: str) -> tuple[dict[str, np.ndarray], Card]:
     """
     file = read_file(path)
     own = {name: value for name, value in file.tensors.items() if not name.startswith("training.")}
-    return own, Card.expected(file.description, task, Path(path))
+    with reading(path, "model file", again=_DAMAGED):
+        return own, Card.expected(file.description, task, Path(path))
 
 
 def read_file(path: str | Path) -> TensorFile:
@@ -159,18 +162,19 @@ def read_file(path: str | Path) -> TensorFile:
     """
     path = Path(path)
     try:
-        with open_regular(path) as file:
-            size = path.stat().st_size
-            head = _read_head(file, size, path)
-            header = _parse(head[8:], size - len(head), path)
-            payload = np.empty(size - len(head), np.uint8)
-            metadata = header.pop("__metadata__")
-            _verify(head, file, payload, metadata["sha256"], path)
+        opened = open_regular(path)
     except OSError as error:
         raise InputError(
             f"cannot be read ({error.strerror or error})", path=path, hint="check the path of the model file"
         ) from error
-    tensors = {name: _tensor(payload, entry, path) for name, entry in header.items()}
+    with opened as file, reading(path, "model file", again=_DAMAGED):
+        size = path.stat().st_size
+        head = _read_head(file, size, path)
+        header = _parse(head[8:], size - len(head), path)
+        payload = np.empty(size - len(head), np.uint8)
+        metadata = header.pop("__metadata__")
+        _verify(head, file, payload, metadata["sha256"], path)
+        tensors = {name: _tensor(payload, entry, path) for name, entry in header.items()}
     extra = {key: value for key, value in metadata.items() if key not in (KEY, "sha256")}
     return TensorFile(tensors, metadata[KEY], extra)
 

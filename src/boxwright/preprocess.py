@@ -109,7 +109,7 @@ class Preprocess:
                 if kind and len(value) != length:
                     raise ValueError(f"{length} numbers expected")
                 read[key] = tuple(kind(v) for v in value) if kind else value
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise InputError(f"preprocessing setting {key} = {value!r}", hint=str(error)) from error
         return cls(**read)
 

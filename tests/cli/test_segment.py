@@ -190,7 +190,7 @@ def test_stopped_and_resumed_it_ends_as_if_undisturbed(
         (["--classes", "a,b,c"], "3 class names for masks with the values 0, 255"),
         (["--classes", "1=a,255=b"], "has the value 0, which is of no class"),
         (["--model", "unet", "--set", "net.width=2", "--set", "net.tile=101"], "net.tile is 101"),
-        (["--only", "none.txt"], "none.txt: cannot be read"),
+        (["--only", "none.txt"], "none.txt: does not exist"),
     ],
 )
 def test_what_is_wrong_is_one_line(

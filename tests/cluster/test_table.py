@@ -120,9 +120,9 @@ def test_what_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"b\.parquet: is damaged or no Parquet file"):
         read_table(tmp_path / "b.parquet")
     pq.write_table(pa.table({"path": ["a"]}), tmp_path / "c.parquet")
-    with pytest.raises(InputError, match=r"c\.parquet: is no table of features"):
+    with pytest.raises(InputError, match=r"c\.parquet: is damaged or no table of features"):
         read_table(tmp_path / "c.parquet")
     table = pa.table({"path": ["a"]}).replace_schema_metadata(DESCRIBED.schema().metadata)
     pq.write_table(table, tmp_path / "d.parquet")
-    with pytest.raises(InputError, match=r"d\.parquet: is no table of features"):
+    with pytest.raises(InputError, match=r"d\.parquet: is damaged or no table of features"):
         read_table(tmp_path / "d.parquet")

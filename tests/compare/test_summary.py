@@ -86,7 +86,7 @@ def test_names_from_outside_are_escaped_and_a_folder_without_runs_is_refused(tmp
     with pytest.raises(InputError, match="holds no comparison"):
         record.gather(tmp_path / "nothing")
     (tmp_path / "runs/a-0/result.json").write_text("{")
-    with pytest.raises(InputError, match=r"result\.json: cannot be read"):
+    with pytest.raises(InputError, match=r"result\.json: is damaged or no record of a comparison"):
         record.gather(tmp_path)
 
 

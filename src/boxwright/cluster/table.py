@@ -21,8 +21,12 @@ from jaxtyping import Float32
 
 from boxwright.errors import InputError
 from boxwright.files import replacing
+from boxwright.foreign import reading
 from boxwright.manifest import KEY
 from boxwright.regular import check_regular
+
+_KEYS = ("path", "length", "modified")
+_KIND, _AGAIN = "table of features", "make it with boxwright features"
 
 GROUP_BYTES = 32 << 20
 """Of features in a row group: what is held in memory at once while files are merged, for each run that made some."""
@@ -100,18 +104,18 @@ def read_table(path: Path) -> FeatureTable:
         InputError: missing, damaged, or no table of features.
     """
     file, described = _opened(path)
-    features = np.empty((file.metadata.num_rows, described.columns), np.float32)
     paths: list[str] = []
-    damaged = InputError("is damaged: it has not as many rows as it says", path=path, hint="make it anew")
-    for batch in _batches(file, path, ("path", "feature")):
-        if len(paths) + batch.num_rows > len(features):
-            raise damaged
-        features[len(paths) : len(paths) + batch.num_rows] = _matrix(
-            batch.column("feature"), described.columns
-        )
-        paths += batch.column("path").to_pylist()
-    if len(paths) != len(features):
-        raise damaged
+    with reading(path, _KIND, again=f"delete it and {_AGAIN}"):
+        # Pages of memory that no row fills are never taken, whatever number of rows the file claims.
+        features = np.empty((file.metadata.num_rows, described.columns), np.float32)
+        for batch in _batches(file, path, ("path", "feature")):
+            rows = slice(len(paths), len(paths) + batch.num_rows)
+            features[rows] = _matrix(batch.column("feature"), described.columns)
+            paths += batch.column("path").to_pylist()
+        if len(paths) != len(features):
+            raise ValueError("it has not as many rows as it says")
+        if not np.isfinite(features).all():
+            raise ValueError("some features are no finite numbers")
     return FeatureTable(described, tuple(paths), features)
 
 
@@ -122,8 +126,8 @@ def read_described(path: Path) -> Described:
 
 def read_keys(path: Path) -> Iterator[tuple[str, int, int]]:
     """Path, length and time of change of each image in a table, without its features; raises as `read_table`."""
-    for batch in _batches(_opened(path)[0], path, ("path", "length", "modified")):
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    for batch in _batches(_opened(path)[0], path, _KEYS):
+        yield from _keys(batch, path)
 
 
 def write_rows(path: Path, described: Described, rows: Sequence[Row]) -> None:
@@ -171,8 +175,7 @@ def _merged(files: Sequence[Path], kept: Mapping[str, tuple[int, int]]) -> Itera
 
     def rows(number: int, file: Path) -> Iterator[tuple[str, int, int, pa.RecordBatch]]:
         for batch in _batches(_opened(file)[0], file, None):
-            keys = (batch.column(name).to_pylist() for name in ("path", "length", "modified"))
-            for at, (path, length, modified) in enumerate(zip(*keys, strict=True)):
+            for at, (path, length, modified) in enumerate(_keys(batch, file)):
                 if kept.get(path) == (length, modified):
                     yield path, number, at, batch
 
@@ -240,35 +243,35 @@ def _group(columns: int) -> int:
 
 
 def _opened(path: Path) -> tuple[pq.ParquetFile, Described]:
-    again = "make it with boxwright features"
     if not path.exists():
-        raise InputError("does not exist", path=path, hint=again)
+        raise InputError("does not exist", path=path, hint=_AGAIN)
     try:
         check_regular(path)
-        file = pq.ParquetFile(path, page_checksum_verification=True)
-        values = json.loads((file.schema_arrow.metadata or {})[KEY.encode()])
-        described = Described(values["settings"], values["root"], values["notes"])
-        if file.schema_arrow != described.schema():
-            raise KeyError("feature")
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, pa.ArrowException):
-            raise InputError(
-                "is damaged or no Parquet file", path=path, hint=f"delete it and {again}"
-            ) from error
-        raise InputError("is no table of features", path=path, hint=again) from error
     except OSError as error:
-        raise InputError(f"cannot be read ({error})", path=path, hint=again) from error
+        raise InputError(f"cannot be read ({error.strerror or error})", path=path, hint=_AGAIN) from error
+    with reading(path, "Parquet file", again=f"delete it and {_AGAIN}"):
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        schema = file.schema_arrow
+    with reading(path, _KIND, again=_AGAIN):
+        values = json.loads((schema.metadata or {})[KEY.encode()])
+        described = Described(dict(values["settings"]), str(values["root"]), dict(values["notes"]))
+        if schema != described.schema():
+            raise ValueError("its columns are others")
     return file, described
 
 
 def _batches(file: pq.ParquetFile, path: Path, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
-    width = file.schema_arrow.field("feature").type.list_size
-    try:
-        yield from file.iter_batches(_group(width), columns=columns)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(
-            "is damaged", path=path, hint="delete it and make it with boxwright features"
-        ) from error
+    with reading(path, _KIND, again=f"delete it and {_AGAIN}"):
+        width = file.schema_arrow.field("feature").type.list_size
+        for batch in file.iter_batches(_group(width), columns=columns):
+            if any(column.null_count for column in batch.columns):
+                raise ValueError("some cells are empty")
+            yield batch
+
+
+def _keys(batch: pa.RecordBatch, path: Path) -> list[tuple[str, int, int]]:
+    with reading(path, _KIND, again=f"delete it and {_AGAIN}"):
+        return list(zip(*(batch.column(name).to_pylist() for name in _KEYS), strict=True))
 
 
 def _matrix(column: pa.FixedSizeListArray, width: int) -> Float32[np.ndarray, "image feature"]:

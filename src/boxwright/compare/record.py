@@ -12,10 +12,12 @@ from typing import Any, TypeVar
 from boxwright.errors import InputError
 from boxwright.evaluate.plain import from_plain, to_plain
 from boxwright.files import write_text
+from boxwright.foreign import read_json, reading
 from boxwright.training.record import read_metrics
 
 Record = TypeVar("Record")
 
+_KIND, _AGAIN = "record of a comparison", "remove its folder to train that run again"
 VARIANT, RESULT, FAILED, SPEED = "variant.json", "result.json", "failed.json", "speed.json"
 
 
@@ -110,12 +112,18 @@ def write(path: Path, record: Any) -> None:
 
 def read_started(path: Path) -> Started:
     """What stands in a `variant.json`."""
-    return from_plain(Started, _read(path))
+    values = _read(path)
+    with reading(path, _KIND, again=_AGAIN):
+        return from_plain(Started, values)
 
 
 def read_by_label(path: Path, kind: type[Record]) -> dict[str, Record]:
     """Records by label, where they were taken."""
-    return {label: from_plain(kind, one) for label, one in _read(path).items()} if path.exists() else {}
+    if not path.exists():
+        return {}
+    values = _read(path)
+    with reading(path, _KIND, again="remove it to measure again"):
+        return {label: from_plain(kind, one) for label, one in values.items()}
 
 
 def gather(out: Path) -> list[Run]:
@@ -135,23 +143,24 @@ def _run(folder: Path) -> Run:
     rows = read_metrics(metrics) if metrics.exists() else []
     started = read_started(folder / VARIANT)
     select = str(started.facts.get("train.select", "AP50"))
+    with reading(metrics, "table of a run's validations", again=_AGAIN):
+        curve = tuple((row["epoch"], row[select]) for row in rows if select in row)
+        speeds = [row["images_per_second"] for row in rows]
     return Run(
         folder,
         started,
-        from_plain(Result, _read(result)) if result.exists() else None,
+        _result(result) if result.exists() else None,
         str(_read(failed).get("reason", "")) if failed.exists() and not result.exists() else "",
-        tuple((row["epoch"], row[select]) for row in rows if select in row),
-        statistics.fmean(row["images_per_second"] for row in rows) if rows else math.nan,
+        curve,
+        statistics.fmean(speeds) if speeds else math.nan,
     )
 
 
+def _result(path: Path) -> Result:
+    values = _read(path)
+    with reading(path, _KIND, again=_AGAIN):
+        return from_plain(Result, values)
+
+
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text("utf-8"))
-        if isinstance(values, dict):
-            return values
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"cannot be read ({error})", path=path, hint="remove its folder to train that run again"
-        ) from error
-    raise InputError("is no record of a comparison", path=path, hint="remove its folder to train again")
+    return read_json(path, _KIND, again=_AGAIN)

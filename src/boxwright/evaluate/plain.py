@@ -50,6 +50,8 @@ def _read(kind: Any, value: Any) -> Any:
         return {key: _read(arguments[1], one) for key, one in value.items()}
     if kind is float:
         return math.nan if value is None else float(value)
+    if kind in (int, str) and not isinstance(value, kind):
+        raise TypeError(f"{value!r:.40} where a {kind.__name__} should be")
     return value
 
 

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from boxwright.card import Card
 from boxwright.errors import InputError
-from boxwright.modelfile import read_file, write_model
+from boxwright.foreign import reading
+from boxwright.modelfile import TensorFile, read_file, write_model
 from boxwright.perceptual.style_loss import StyleLoss
 from boxwright.perceptual.style_pictures import brightness, coloured, matched, resized, to_bytes, to_chw
 from boxwright.perceptual.style_settings import PaintSettings, StyleWeights
@@ -143,6 +144,10 @@ class Painting:
         if card is None or card.task != "painting":
             raise InputError("holds no painting that was stopped", path=path, hint="leave --resume out")
         compare(dict(card.settings), json.loads(json.dumps(self._facts())), path)
+        with reading(path, "painting that was stopped", again="leave --resume out"):
+            self._restore(file)
+
+    def _restore(self, file: TensorFile) -> None:
         state = json.loads(file.extra["state"])
         self.done, self.seconds, self.losses = state["done"], state["seconds"], state["losses"]
         # After the last iteration of a scale the picture still has that scale's size.

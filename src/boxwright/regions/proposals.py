@@ -18,6 +18,7 @@ from jaxtyping import Float32, Int64
 
 from boxwright.errors import InputError
 from boxwright.files import read_arrays, replacing
+from boxwright.foreign import reading
 
 VERSION = 1
 """Of the layout, and of the searches: raised when the same settings give other boxes, so that old files are seen."""
@@ -61,7 +62,7 @@ class Proposals:
         arrays = read_arrays(
             path, ("version", "settings", "images", "sizes", "starts", "boxes"), kind=_KIND, again=_MAKE
         )
-        try:
+        with reading(path, _KIND, again=_AGAIN):
             version = int(arrays["version"])
             if version != VERSION:
                 raise InputError(f"is of version {version}, not {VERSION}", path=path, hint=_AGAIN)
@@ -73,15 +74,18 @@ class Proposals:
                 starts=arrays["starts"].astype(np.int64),
                 all_boxes=arrays["boxes"].astype(np.float32, copy=False),
             )
-        except InputError:
-            raise
-        except (TypeError, ValueError) as error:  # arrays of other shapes or types, a text that is not JSON
-            raise InputError(f"is damaged or no {_KIND}", path=path, hint=_AGAIN) from error
-        count, starts = len(found.images), found.starts
-        whole = len(starts) == count + 1 == len(found.sizes) + 1 and starts[0] == 0
-        if not whole or starts[-1] != len(found.all_boxes) or (np.diff(starts) < 0).any():
-            raise InputError("contradicts itself", path=path, hint=_AGAIN)
+            found._check()
         return found
+
+    def _check(self) -> None:
+        if not isinstance(self.settings, dict) or self.starts.ndim != 1:
+            raise TypeError("other arrays than it should have")
+        count, boxes = len(self.images), self.all_boxes
+        if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
+            raise ValueError("its boxes are not rows of 4 numbers")
+        whole = self.sizes.shape == (count, 2) and len(self.starts) == count + 1 and self.starts[0] == 0
+        if not whole or self.starts[-1] != len(boxes) or (np.diff(self.starts) < 0).any():
+            raise InputError("contradicts itself", path=self.path, hint=_AGAIN)
 
     def __len__(self) -> int:
         return len(self.images)

@@ -133,7 +133,7 @@ def from_dict(values: Mapping[str, Any]) -> RegionSource:
     settings = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items() if key != "kind"}
     try:
         source: RegionSource = kinds[values["kind"]](**settings)
-    except (KeyError, TypeError) as error:
+    except Exception as error:  # of values that were not checked before
         raise InputError(
             f"unknown source of regions {dict(values)}", hint="update boxwright to read it"
         ) from error

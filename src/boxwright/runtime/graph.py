@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from boxwright.card import Card
+from boxwright.foreign import reading
 from boxwright.manifest import KEY
-from boxwright.runtime.onnx import read_graph, session, verify
+from boxwright.runtime.onnx import read_graph, run, session, verify
 
 
 class Graph:
@@ -35,8 +36,10 @@ class Graph:
         content = source if isinstance(source, bytes) else read_graph(Path(source))
         verify(content, path)
         self._session = session(content, threads, path)
-        metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
-        self.card = Card.expected(metadata[KEY], task, path)
+        self._path = path
+        with reading(path, f"network for {task}", again="make it with boxwright export"):
+            metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+            self.card = Card.expected(metadata[KEY], task, path)
         self._inputs = [entry.name for entry in self._session.get_inputs()]
 
     def run(self, *arrays: np.ndarray) -> list[np.ndarray]:
@@ -46,5 +49,4 @@ class Graph:
             arrays: its inputs, in the graph's order.
         """
         fed: dict[str, Any] = dict(zip(self._inputs, arrays, strict=True))
-        found: list[np.ndarray] = self._session.run(None, fed)
-        return found
+        return run(self._session, None, fed, self._path)

@@ -18,11 +18,13 @@ from jaxtyping import Float32, Int64
 
 from boxwright.card import Card
 from boxwright.errors import InputError
+from boxwright.foreign import reading
 from boxwright.manifest import KEY, Manifest
 from boxwright.predict import Found, Predictor, Propose, Regions
 from boxwright.preprocess import Preprocess
 from boxwright.regular import read_regular
 from boxwright.results import Result
+from boxwright.runtime.external_data import has_external_data
 
 if TYPE_CHECKING:
     from boxwright.data.records import Dataset
@@ -36,6 +38,7 @@ BLANK = "0" * 64
 # The metadata entry as protobuf lays it out: field 1, six bytes; field 2, 64 bytes.
 _SEAL = b"\x0a\x06sha256\x12\x40"
 _DAMAGED = "copy or download it again"
+_EXPORT = "make it with boxwright export"
 
 
 class OnnxEngine:
@@ -54,14 +57,16 @@ class OnnxEngine:
         content = source if isinstance(source, bytes) else read_graph(Path(source))
         verify(content, path)
         self._session = session(content, threads, path)
-        metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
-        if (card := Card.found(metadata[KEY])) is not None:
-            raise InputError(
-                f"is a network for {card.task}, not a detector",
-                path=path,
-                hint=f"see boxwright {card.task} --help",
-            )
-        self.manifest = Manifest.from_json(metadata[KEY], path=path)
+        self._path = path
+        with reading(path, "detector's graph", again=_EXPORT):
+            metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+            if (card := Card.found(metadata[KEY])) is not None:
+                raise InputError(
+                    f"is a network for {card.task}, not a detector",
+                    path=path,
+                    hint=f"see boxwright {card.task} --help",
+                )
+            self.manifest = Manifest.from_json(metadata[KEY], path=path)
         self._inputs = {entry.name for entry in self._session.get_inputs()}
 
     def run(
@@ -74,7 +79,9 @@ class OnnxEngine:
         fed = {
             name: value for name, value in zip(INPUTS, (images, sizes), strict=True) if name in self._inputs
         }
-        boxes, scores, labels, valid = self._session.run(list(OUTPUTS), fed)
+        boxes, scores, labels, valid = run(self._session, list(OUTPUTS), fed, self._path)
+        with reading(self._path, "detector's graph", again=_EXPORT):
+            _check_found(boxes, scores, labels, valid, len(images), len(self.manifest.classes))
         # ONNX Runtime says "long long", which is int64 by another name on this platform or that.
         return boxes, scores, labels.view(np.int64), valid
 
@@ -158,13 +165,28 @@ def verify(content: bytes, path: Path | None) -> None:
         raise InputError(
             "is no ONNX model made by boxwright, or a part of one",
             path=path,
-            hint="make it with boxwright export",
+            hint=_EXPORT,
         )
     digest = hashlib.sha256(memoryview(content)[:at])
     digest.update(BLANK.encode())
     digest.update(memoryview(content)[at + len(BLANK) :])
     if digest.hexdigest().encode() != content[at : at + len(BLANK)]:
         raise InputError("is damaged: its contents do not match its sha256", path=path, hint=_DAMAGED)
+
+
+def _check_found(
+    boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, valid: np.ndarray, images: int, classes: int
+) -> None:
+    """What a graph of others answers has the form of detections."""
+    rows = scores.shape[:2]
+    if boxes.shape != (*rows, 4) or labels.shape != rows or valid.shape != rows or rows[:1] != (images,):
+        raise ValueError("its outputs have other shapes than a detector's")
+    if (boxes.dtype, scores.dtype, valid.dtype) != (np.float32, np.float32, np.bool_) or (
+        labels.dtype.kind != "i" or labels.dtype.itemsize != 8
+    ):
+        raise ValueError("its outputs have other types than a detector's")
+    if ((labels < 0) | (labels >= classes))[valid].any():
+        raise ValueError("it answers with classes that it does not have")
 
 
 def read_graph(path: Path) -> bytes:
@@ -190,8 +212,15 @@ def session(content: bytes, threads: int | None, path: Path | None) -> Any:
         path: its file, for the error's text.
 
     Raises:
-        InputError: ONNX Runtime cannot open it.
+        InputError: it names other files, or ONNX Runtime cannot open it.
     """
+    with reading(path, "ONNX model", again=_DAMAGED):
+        if has_external_data(content):
+            raise InputError(
+                "keeps its weights in other files, which are never opened",
+                path=path,
+                hint="save it as one file: onnx.save(onnx.load(FILE), OUT)",
+            )
     from boxwright.quiet import silence
 
     silence()
@@ -201,14 +230,38 @@ def session(content: bytes, threads: int | None, path: Path | None) -> Any:
         onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Else it would take the bytes for a format of its own where they look so.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common base but this
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"ONNX Runtime cannot open it ({reason})",
+            f"ONNX Runtime cannot open it ({_reason(error)})",
             path=path,
             hint="update onnxruntime, or export it again",
         ) from error
+
+
+def run(
+    session: Any, outputs: list[str] | None, fed: Mapping[str, np.ndarray], path: Path | None
+) -> list[Any]:
+    """The outputs of a graph; all of them where `outputs` is None.
+
+    Raises:
+        InputError: ONNX Runtime cannot run it on these arrays, or has not the memory for it.
+    """
+    try:
+        found: list[Any] = session.run(outputs, fed)
+    except Exception as error:
+        raise InputError(
+            f"ONNX Runtime cannot run it ({_reason(error)})",
+            path=path,
+            hint="update onnxruntime, or export it again",
+        ) from error
+    return found
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

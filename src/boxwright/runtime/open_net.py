@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from boxwright.card import Card
-from boxwright.errors import InputError
+from boxwright.foreign import reading
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,13 +75,17 @@ def read_module(path: str | Path, task: str, build: Build) -> tuple[nn.Module, C
     import torch
 
     from boxwright.modelfile import read_net
+    from boxwright.weights.read import check_fit
 
     tensors, card = read_net(path, task)
-    try:
+    state = {name: torch.from_numpy(value) for name, value in tensors.items()}
+    with reading(path, f"network for {task}", again="train it anew"):
+        # First without memory: the settings of a forged file may ask for a network of any size.
+        with torch.device("meta"):
+            bare = build(card.settings)
+        check_fit(bare, state, path)
         net = build(card.settings)
-        net.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
-    except (KeyError, RuntimeError, TypeError) as error:
-        raise InputError("its weights do not fit its settings", path=path, hint="train it anew") from error
+        net.load_state_dict(state)
     return net.eval(), card
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from boxwright.data.formats import coco
 from boxwright.errors import InputError
+from boxwright.foreign import reading
 from boxwright.images import EXTENSIONS, image_size
 from boxwright.regular import read_regular
 
@@ -71,14 +72,8 @@ def read_names(path: Path) -> list[str]:
     Raises:
         InputError: it cannot be read.
     """
-    try:
+    with reading(path, "text of names", again="give a text file with one name a line"):
         return [line.strip() for line in read_regular(path).decode().splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"cannot be read ({getattr(error, 'strerror', None) or error})",
-            path=path,
-            hint="give a text file with one name a line",
-        ) from error
 
 
 def pairs(part: Part) -> list[tuple[Path, Path]]:

@@ -33,6 +33,7 @@ from boxwright.detectors import TwoStage
 from boxwright.errors import InputError
 from boxwright.evaluate import evaluate_model
 from boxwright.files import write_text
+from boxwright.foreign import read_json, reading
 from boxwright.manifest import Manifest
 from boxwright.model import Model
 from boxwright.modelfile import read_model, write_model
@@ -122,7 +123,8 @@ def _begin(todo: Plan, *, resume: bool, overwrite: bool) -> None:
     if resume:
         if not start.exists():
             raise InputError("holds no run to resume", path=todo.out, hint="begin one without --resume")
-        state.compare(json.loads(read_model(start).extra["facts"]), facts, start)
+        then = state.recorded_facts(read_model(start), start, again="begin the run anew with --overwrite")
+        state.compare(then, facts, start)
         return
     if (start.exists() or (todo.out / BEST).exists()) and not overwrite:
         raise InputError("holds a run already", path=todo.out, hint="--resume, --overwrite or another folder")
@@ -143,8 +145,10 @@ def _step(part: Plan, here: Team, *, resume: bool) -> dict[str, Any]:
         here.wait()
     # From the file in any case, so that what follows is the same whether the run was stopped here or not.
     copy_strictly(part.model.net, state.tensors(read_model(best)), best)
-    found: dict[str, Any] = json.loads(record.read_text())
-    return found
+    again = "delete it and go on with --resume: that step begins anew"
+    found = read_json(record, "record of a step", again=again)
+    with reading(record, "record of a step", again=again):
+        return {"seconds": float(found["seconds"]), "iterations": int(found["iterations"])}
 
 
 def _part(todo: Plan, number: int, learner: FirstStage | SecondStage) -> Plan:

@@ -31,7 +31,7 @@ def is_ours(out: Path) -> bool:
         return True
     try:
         said = json.loads((out / "run.json").read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+    except Exception:  # whatever it is, it is none of ours
         return False
     return isinstance(said, dict) and (set(said) >= _RUN_KEYS or set(said) >= {"task", "train"})
 
@@ -115,7 +115,7 @@ def _holder(handle: int) -> tuple[int, str] | None:
     try:
         said = json.loads(os.pread(handle, 1000, 0))
         return int(said["pid"]), str(said["host"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except Exception:  # whatever stands in it, it names no process
         return None
 
 

@@ -17,6 +17,8 @@ import torch
 import boxwright
 from boxwright.errors import InputError
 from boxwright.files import write_text
+from boxwright.foreign import read_json, reading
+from boxwright.regular import open_regular
 
 Row = Mapping[str, float]
 
@@ -33,7 +35,8 @@ class Metrics:
         self.path = path
         self.rows: list[dict[str, float]] = []
         if until and path.exists():
-            self.rows = [row for row in read_metrics(path) if row["iteration"] <= until]
+            with reading(path, "table of a run's validations", again="remove it"):
+                self.rows = [row for row in read_metrics(path) if row["iteration"] <= until]
 
     def add(self, row: Row) -> None:
         """Append a row."""
@@ -52,11 +55,9 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     Raises:
         InputError: it is not one.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return [{k: float(v) for k, v in row.items() if v != ""} for row in csv.DictReader(file)]
-    except (ValueError, TypeError, UnicodeDecodeError) as error:
-        raise InputError(f"is not a table of numbers ({error})", path=path, hint="remove it") from error
+    with reading(path, "table of numbers", again="remove it"), open_regular(path) as file:
+        lines = io.TextIOWrapper(file, "utf-8", newline="")
+        return [{k: float(v) for k, v in row.items() if v != ""} for row in csv.DictReader(lines)]
 
 
 class Events:
@@ -102,16 +103,6 @@ def read_run(path: Path) -> dict[str, Any]:
     Raises:
         InputError: missing, or not JSON.
     """
-    try:
-        values = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(
-            "holds no run to resume", path=path.parent, hint="begin one without --resume"
-        ) from error
-    except ValueError as error:
-        raise InputError(
-            f"is not JSON ({error})", path=path, hint="give all options again, or begin anew"
-        ) from error
-    if not isinstance(values, dict):
-        raise InputError("is not the record of a run", path=path, hint="begin a new run")
-    return values
+    if not path.exists():
+        raise InputError("holds no run to resume", path=path.parent, hint="begin one without --resume")
+    return read_json(path, "record of a run", again="give all options again, or begin anew")

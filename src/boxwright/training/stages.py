@@ -22,9 +22,11 @@ import torch
 from boxwright.errors import InputError
 from boxwright.evaluate import evaluate_model
 from boxwright.files import sweep, write_text
+from boxwright.foreign import read_json, reading
 from boxwright.heads.region import RegionHead
 from boxwright.model import Model, assemble, recorded_settings
 from boxwright.modelfile import ModelFile, read_model, write_model
+from boxwright.regular import read_regular
 from boxwright.training import state
 from boxwright.training.distributed import Team, team
 from boxwright.training.finish import TrainResult, with_thresholds
@@ -132,10 +134,10 @@ class Clock:
 
     def __init__(self, path: Path, *, write: bool) -> None:
         self.path, self._write = path, write
-        try:
-            self.spent = float(path.read_text("utf-8")) if path.exists() else 0.0
-        except (OSError, ValueError) as error:
-            raise InputError("is damaged", path=path, hint=f"delete it and {AGAIN}") from error
+        self.spent = 0.0
+        if path.exists():
+            with reading(path, "number of seconds", again=f"delete it and {AGAIN}"):
+                self.spent = float(read_regular(path))
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -179,7 +181,7 @@ def _begin(tuning: Tuning, out: Path, *, resume: bool, overwrite: bool) -> None:
         if start.exists():
             # Once fine-tuning has begun, its own files say all that this one does.
             hint = f"delete it and {AGAIN}" if going else "begin the run anew with --overwrite"
-            state.compare(json.loads(_kept(start, hint).extra["facts"]), tuning.facts(), start)
+            state.compare(state.recorded_facts(_kept(start, hint), start, again=hint), tuning.facts(), start)
         return
     if any(path.exists() for path in (start, out / BEST, tuning.out / LAST)) and not overwrite:
         raise InputError("holds a run already", path=out, hint="--resume, --overwrite or another folder")
@@ -262,12 +264,15 @@ def _kept(path: Path, hint: str) -> ModelFile:
 
 
 def _record(path: Path) -> dict[str, Any]:
-    try:
-        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return {key: record[key] for key in ("seconds", "iterations", "broken", "facts")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        hint = f"delete it and {AGAIN}: nothing is trained again"
-        raise InputError("is damaged", path=path, hint=hint) from error
+    again = f"delete it and {AGAIN}: nothing is trained again"
+    record = read_json(path, "record of a stage", again=again)
+    with reading(path, "record of a stage", again=again):
+        return {
+            "seconds": float(record["seconds"]),
+            "iterations": int(record["iterations"]),
+            "broken": dict(record["broken"]),
+            "facts": dict(record["facts"]),
+        }
 
 
 def _proposals(todo: Plan) -> Path:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from boxwright.data.augment import Augment
 from boxwright.data.records import Dataset
 from boxwright.errors import InputError
+from boxwright.foreign import reading
 from boxwright.manifest import Manifest
 from boxwright.modelfile import Description, ModelFile, TensorFile, read_file, write_model
 from boxwright.training.ema import Ema
@@ -158,14 +159,21 @@ def read_last(path: Path, moving: Moving[Any], facts: dict[str, Any]) -> None:
         raise InputError(
             "holds a model but no training state", path=path, hint="resume from last.safetensors"
         )
-    values = json.loads(file.extra["training"])
-    compare(values["facts"], facts, path)
-    try:
+    with reading(path, "state of this model", again="resume with the model that began the run"):
+        values = json.loads(file.extra["training"])
+        compare(dict(values["facts"]), facts, path)
         _restore(file, values, moving)
-    except (KeyError, RuntimeError, TypeError) as error:
-        raise InputError(
-            f"does not fit this model ({error})", path=path, hint="resume with the model that began the run"
-        ) from error
+
+
+def recorded_facts(file: ModelFile, path: Path, *, again: str) -> dict[str, Any]:
+    """The facts that `write_model` was given for the first weights of a run in stages.
+
+    Raises:
+        InputError: there are none, or they are damaged; `again` is the way out.
+    """
+    with reading(path, "file of a run's first weights", again=again):
+        found: dict[str, Any] = dict(json.loads(file.extra["facts"]))
+    return found
 
 
 SINCE = frozenset({"processes", "norms"})
@@ -221,6 +229,9 @@ def _restore(file: TensorFile, values: dict[str, Any], moving: Moving[Any]) -> N
         moving.ema.updates = values["updates"]
     moving.precision.restore(values["scaler"])
     for name, value in values["progress"].items():
+        kind = dict if name == "since" else (int, float, type(None)) if name == "best" else (int, float)
+        if not hasattr(moving.progress, name) or not isinstance(value, kind):
+            raise TypeError(f"progress {name} of {value!r:.40}")
         setattr(moving.progress, name, value)
     torch.set_rng_state(_under(file, "rng.")["cpu"])
     if moving.precision.device.type == "cuda" and "cuda" in _under(file, "rng."):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from boxwright.errors import InputError
 from boxwright.files import write_bytes
+from boxwright.foreign import reading
 from boxwright.model import Model
 from boxwright.regular import read_regular
 from boxwright.weights import detectron2, efficientnet_lite, from_torchvision, mmdetection
@@ -38,12 +39,14 @@ def import_checkpoint(
     """
     if out.suffix != ".safetensors":
         raise InputError("the file to write must end in .safetensors", path=out, hint="choose another name")
-    state = current_names(read_state_dict(file))
-    try:
-        layout = recognise(state) if name is None else Layout("torchvision", name, True)
-        model = _built(layout, state, file)
-    except InputError as error:
-        raise InputError(error.message, path=file, hint=error.hint) from error
+    state = read_state_dict(file)
+    with reading(file, "checkpoint of a known layout", again="check where it is from"):
+        try:
+            state = current_names(state)
+            layout = recognise(state) if name is None else Layout("torchvision", name, True)
+            model = _built(layout, state, file)
+        except InputError as error:
+            raise InputError(error.message, path=file, hint=error.hint) from error
     source = {"file": file.name, "sha256": sha256(file)}
     if model is None:
         if classes is not None:
@@ -77,10 +80,8 @@ def _built(layout: Layout, state: Mapping[str, Tensor], file: Path) -> Model | N
 
 
 def _names(file: Path, count: int) -> tuple[str, ...]:
-    try:
+    with reading(file, "text of names", again="give one name a line, in UTF-8"):
         names = tuple(line.strip() for line in read_regular(file).decode().splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read ({error})", path=file, hint="give a text of names") from error
     if len(names) != count or not all(names):
         filled = sum(map(bool, names))
         raise InputError(

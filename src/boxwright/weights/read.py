@@ -72,7 +72,13 @@ def _plain(value: object) -> bool:
 
 
 def copy_strictly(module: nn.Module, state: Mapping[str, Tensor], origin: str | Path) -> None:
-    """Copy `state` into `module`; every name and every shape must agree.
+    """Copy `state` into `module`; raises as `check_fit`."""
+    check_fit(module, state, origin)
+    module.load_state_dict(dict(state))
+
+
+def check_fit(module: nn.Module, state: Mapping[str, Tensor], origin: str | Path) -> None:
+    """See that `state` is of `module`: every name and every shape must agree.
 
     Raises:
         InputError: naming the first keys that are missing, left over or of another shape.
@@ -92,7 +98,6 @@ def copy_strictly(module: nn.Module, state: Mapping[str, Tensor], origin: str | 
             path=origin,
             hint="check the model's name",
         )
-    module.load_state_dict(dict(state))
 
 
 @torch.no_grad()
