@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shlex
 import subprocess
 import sys
+from dataclasses import fields
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 
+from boxwright import demo
 from boxwright.backbones.vgg import VGG
 from boxwright.data.scenes import write_scenes
 from boxwright.weights import vgg
@@ -59,7 +62,8 @@ def test_extras_that_the_readme_names_exist() -> None:
 
 
 def test_make_demo(tmp_path: Path) -> None:
-    """The demo itself takes ten minutes; its quick form goes the same way."""
+    """The demo itself takes ten minutes; its quick form goes the same way, and neither is cut by a clock."""
+    assert not {field.name for field in fields(demo.Scale)} & {"minutes", "seconds"}
     assert ["make", "demo"] in commands()
     if (ROOT / ".venv/.installed").exists():
         run("make", "demo", "QUICK=1", f"OUT={tmp_path / 'demo'}", cwd=ROOT)
@@ -68,6 +72,8 @@ def test_make_demo(tmp_path: Path) -> None:
     assert (tmp_path / "demo/report.html").read_text().startswith("<!")
     assert (tmp_path / "demo/detections.jpg").stat().st_size > 10_000
     assert (tmp_path / "demo/model/best.safetensors").exists()
+    steps = [row["iteration"] for row in csv.DictReader((tmp_path / "demo/model/metrics.csv").open())]
+    assert steps[-1] == str(demo.QUICK.epochs * demo.QUICK.train // demo.QUICK.batch)
 
 
 # One pass over six pictures stands for sixty over a person's own.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import signal
 import subprocess
@@ -72,18 +73,19 @@ def test_ctrl_c_saves_and_the_command_it_names_goes_on_to_the_bit(
             told.append(line)
             if line.split()[:1] == ["1/6"]:
                 process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        *_, stopped = process.stderr.read().splitlines()
     assert process.returncode == 3
     assert "1 of 5 images are held out for validation (seed 0)\n" in told
     # The signal comes while some later batch is at work.
-    (stopped,) = (line for line in told if line.startswith("stopped after iteration"))
-    assert stopped.split()[3] in "2345"
-    assert stopped.endswith("of 6; go on with:\n")
-    resuming = shlex.split(told[-1])
+    iteration = re.match(r"boxwright: stopped after iteration ([2345]) of 6; what is saved is in ", stopped)
+    assert iteration
+    resuming = shlex.split(stopped.split("; go on with: ")[1])
     assert resuming[0] == "boxwright"
     assert resuming[-1] == "--resume"
 
     assert run(monkeypatch, *resuming[1:]) == 0
-    assert f"resuming after iteration {stopped.split()[3]} of 6" in capsys.readouterr().out
+    assert f"resuming after iteration {iteration[1]} of 6" in capsys.readouterr().out
     assert run(monkeypatch, *words, str(tmp_path / "b")) == 0
     for name in ("last", "best"):
         one, two = (read_model(tmp_path / out / f"{name}.safetensors") for out in ("a", "b"))

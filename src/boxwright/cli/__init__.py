@@ -34,14 +34,17 @@ from boxwright.cli import (
     vae,
     weights,
 )
+from boxwright.cli.boundary import STOPPED, Verbs
 from boxwright.errors import InputError
 from boxwright.quiet import silence
+from boxwright.stopping import NOTHING
 
 # Typer carries click inside itself from 0.25 on, so that the base of its usage errors has no public name.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="boxwright",
+    cls=Verbs,
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -126,7 +129,8 @@ def main() -> None:
             raise
         _stop(f'this needs {error.name}, which is not installed; pip install "boxwright[{extra}]"', 2)
     except (KeyboardInterrupt, typer.Abort):
-        _stop("stopped; files that are there are whole, and the same command goes on or begins anew", 3)
+        # Outside of any verb: nothing had begun.
+        _stop(f"stopped; {NOTHING}", STOPPED)
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`): nothing is wrong, and nothing more can be said.
         sys.stderr.close()

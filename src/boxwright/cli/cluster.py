@@ -19,6 +19,7 @@ from boxwright.cli.features import (
     Threads,
     Weights,
     build,
+    if_extraction_stops,
 )
 
 if TYPE_CHECKING:
@@ -96,9 +97,11 @@ def command(
 
     `boxwright cluster hdfs:///photos -o hdfs:///clusters -k 100 --spark spark://host:7077`
     """
+    from boxwright.cli.boundary import goes_on
     from boxwright.cli.console import say
     from boxwright.cluster.local import ClusterSettings
     from boxwright.cluster.table import read_table
+    from boxwright.stopping import if_stopped
 
     below = _threshold(duplicates)
     if spark is not None:
@@ -140,16 +143,19 @@ def command(
     skipped = 0
     table = source
     if source.suffix.lower() != ".parquet":
+        table = out / "features.parquet"
         from boxwright.cli.console import progress
         from boxwright.cluster.features import Pace, extract
         from boxwright.cluster.pictures import list_pictures
 
+        if_extraction_stops(table)
         found = list_pictures(source, split, without=out)
         network = build(backbone, tap, pool, size, weights, threads, engine)
-        done = extract(found, network, out / "features.parquet", Pace(batch, jobs), watch=progress)
+        done = extract(found, network, table, Pace(batch, jobs), watch=progress)
         for one in done.skipped:
             say(f"boxwright: skipped {one.path}: {one.reason}")
-        table, skipped = done.table, len(done.skipped)
+        skipped = len(done.skipped)
+    if_stopped(lambda _: goes_on(f"the clusters are not complete; features are in {table}"))
     clustered = _clustered(read_table(table), settings, below, labels, root)
     _write(clustered, out, pictures)
     _end(clustered.summary(), out, skipped, as_json)

@@ -65,11 +65,13 @@ def command(
     `boxwright compare data/voc --lineage --models r-cnn=rcnn-efficientnet-lite0:model.proposals=600 --seeds 1 --out
     runs/lineage`  with R-CNN changed
     """
+    from boxwright.cli.boundary import goes_on
     from boxwright.compare import lineage as history
     from boxwright.compare import lineage_page, page, record, speed, summary, table
     from boxwright.compare.run import Order, execute, prepare
     from boxwright.compare.variants import ABLATIONS, chosen
     from boxwright.data import open_dataset, splits
+    from boxwright.stopping import if_stopped
 
     failed = 0
     if not report_only:
@@ -84,14 +86,12 @@ def command(
         train_images, val_images = open_training(data, {}, val_split, "error", read_options(), 0)
         test = open_dataset(data, "test") if "test" in splits(data) else val_images
         order = Order(out, variants, tuple(range(seeds)), train_images, val_images, test, weights, device)
-        try:
-            failed = execute(order, prepare(order), typer.echo)
-            record.write(out / record.SPEED, speed.measure(record.gather(out), test, typer.echo))
-            if lineage:
-                record.write(out / history.FILE, history.measure(record.gather(out), test, typer.echo))
-        except KeyboardInterrupt as stopped:
-            typer.echo(f"{str(stopped) or 'stopped'}; go on with:\n  {same_command()}")
-            raise typer.Exit(3) from None
+        begun = prepare(order)
+        if_stopped(lambda _: goes_on(f"what is done of {len(begun)} runs is in {out}"))
+        failed = execute(order, begun, typer.echo)
+        record.write(out / record.SPEED, speed.measure(record.gather(out), test, typer.echo))
+        if lineage:
+            record.write(out / history.FILE, history.measure(record.gather(out), test, typer.echo))
 
     found = summary.compare(
         record.gather(out),
@@ -108,11 +108,3 @@ def command(
         typer.echo(f"look at {lineage_page.save(found, parts, out)}")
     if failed:
         raise typer.Exit(1)
-
-
-def same_command() -> str:
-    """The command that was given: it goes on by itself."""
-    import shlex
-    import sys
-
-    return shlex.join(["boxwright", *sys.argv[1:]])

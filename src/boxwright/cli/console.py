@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from boxwright.errors import printable
+from boxwright.stopping import counted
 
 Item = TypeVar("Item")
 
@@ -17,13 +18,14 @@ def say(line: str) -> None:
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
-    """Pass `items` through with a bar on standard error when that is a terminal.
+    """Pass `items` through with a bar on standard error when that is a terminal; counted, for the line of a stop.
 
     Args:
         items: what is worked on.
-        what: the bar's label, such as "reading".
+        what: the bar's label, what is done with them: "reading".
         total: how many there are, where `items` does not know.
     """
+    items = counted(items, what, total)
     if not sys.stderr.isatty():
         yield from items
         return

@@ -22,7 +22,7 @@ def command(
 
     **Examples**
 
-    `boxwright demo`  ten minutes on two cores, to `runs/demo`
+    `boxwright demo`  350 iterations: five to ten minutes on two idle cores; to `runs/demo`
 
     `boxwright demo --quick --out /tmp/demo`
     """

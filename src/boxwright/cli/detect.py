@@ -66,6 +66,7 @@ def command(
     from boxwright.results import Result
     from boxwright.runtime import sinks
     from boxwright.runtime.sources import Item, Sources
+    from boxwright.stopping import AGAIN, if_stopped
 
     # A packaged model is opened as a graph: it needs no torch, starts at once and is the faster one on a CPU.
     model, source = model_and_sources(arguments)
@@ -84,6 +85,8 @@ def command(
             yield item.image
 
     done = failed = detections = 0
+    tables = "".join(f"{path} is not written; " for path in (csv, coco) if path is not None)
+    if_stopped(lambda _: (f"pictures of {done} are in {out}; " if images else "") + tables + AGAIN)
     with ExitStack() as files:
         targets: list[sinks.Sink] = []
         if as_json:
@@ -98,9 +101,9 @@ def command(
         for found in progress(results, "detecting", sources.total):
             item = waiting.popleft()
             if isinstance(found, Result):
-                done, detections = done + 1, detections + len(found)
                 for target in targets:
                     target.take(item, found)
+                done, detections = done + 1, detections + len(found)
             else:
                 failed += 1
                 say(f"boxwright: skipped {found[1]}")

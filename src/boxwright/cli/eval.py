@@ -68,6 +68,7 @@ def command(
     from boxwright.data.open import open_dataset
     from boxwright.evaluate.run import evaluate_model
     from boxwright.loading import load
+    from boxwright.stopping import AGAIN, if_stopped
 
     policy: Literal["error", "skip"] = "skip" if skip else "error"
     loaded = load(model)
@@ -83,6 +84,7 @@ def command(
         facts={"name": Path(model).stem if Path(model).suffix else model, "file": model},
         watch=lambda results: progress(results, "detecting", len(dataset)),
     )
+    if_stopped(lambda _: f"the report is not complete; {AGAIN}")
     folder = out if out is not None or as_json else Path("runs/eval")
     page = report.save(folder) if folder is not None else None
     if as_json:

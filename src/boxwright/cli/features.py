@@ -76,6 +76,7 @@ def command(
 
     if out.suffix.lower() != ".parquet":
         raise InputError("features go into a .parquet file", path=out, hint="such as features.parquet")
+    if_extraction_stops(out)
     pictures = list_pictures(images, split)
     network = build(backbone, tap, pool, size, weights, threads, engine)
     done = extract(pictures, network, out, Pace(batch, jobs), overwrite=overwrite, watch=progress)
@@ -89,6 +90,22 @@ def command(
     say(f"{columns} features of {done.images} images in {done.table}, {done.computed} of them new")
     if done.skipped:
         raise typer.Exit(1)
+
+
+def if_extraction_stops(table: Path, without: str = "no table is written") -> None:
+    """Let the line of a stop say where features that are done wait, and that the same command goes on."""
+    from boxwright.cli.boundary import goes_on
+    from boxwright.cluster.features import parts_of
+    from boxwright.stopping import AGAIN, if_stopped
+
+    parts = parts_of(table)
+    if_stopped(
+        lambda _: (
+            goes_on(f"features that are done are in {parts}")
+            if any(parts.glob("*.parquet"))
+            else f"{without}; {AGAIN}"
+        )
+    )
 
 
 def build(

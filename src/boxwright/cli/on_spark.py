@@ -8,6 +8,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boxwright.cli.boundary import goes_on
+from boxwright.stopping import advance, if_stopped
+
 if TYPE_CHECKING:
     from boxwright.cluster.results import Clustered
     from boxwright.spark.cluster import SparkClusterSettings
@@ -25,6 +28,7 @@ class Progress:
 
     def __call__(self, done: int, total: int, rate: float) -> None:
         """Say it, unless that was done just now."""
+        advance("on Spark", done, total)
         now = time.monotonic()
         if now - self._said < (0.5 if self._screen else _LINE_SECONDS) and done < total:
             return
@@ -114,6 +118,7 @@ def cluster(
     from boxwright.spark.work import Pace
 
     target = _target(out)
+    if_stopped(lambda _: goes_on(f"waves that were complete are in {out}"))
     unreadable = 0
     with spark_session(master) as spark:
         if graph is None:
@@ -141,6 +146,7 @@ def detect(master: str, model: str, source: str, out: Path, score: float | None,
     from boxwright.spark.work import Pace
 
     target = _target(out)
+    if_stopped(lambda _: goes_on(f"waves that were complete are in {out}"))
     with spark_session(master) as spark:
         progress = Progress()
         settings = DetectionSettings(score, batch)

@@ -39,6 +39,15 @@ def is_one_file(images: Sequence[str], out: Path) -> bool:
     return True
 
 
+def pictures(count: int) -> str:
+    """So many of them, in words.
+
+    >>> pictures(1), pictures(0)
+    ('1 picture', '0 pictures')
+    """
+    return f"{count} picture{'s' * (count != 1)}"
+
+
 def writable(name: Path) -> Path:
     """The name itself, or one more ending where pictures of its kind are only read.
 

@@ -98,17 +98,24 @@ def _data(
 ) -> None:
     import json
 
+    from boxwright.cli.boundary import goes_on
     from boxwright.cli.console import progress, say
     from boxwright.data import open_dataset
     from boxwright.errors import InputError
-    from boxwright.regions.dataset import propose
+    from boxwright.regions.dataset import parts_of, propose
     from boxwright.regions.recall import measure
+    from boxwright.stopping import NOTHING, if_stopped
 
     if out.suffix.lower() != ".npz":
         raise InputError(
             "a data set's proposals go into an .npz file", path=out, hint="such as proposals.npz"
         )
     dataset = open_dataset(path, split, policy="skip")
+    if_stopped(
+        lambda _: (
+            goes_on(f"regions that are done are in {parts_of(out)}") if parts_of(out).exists() else NOTHING
+        )
+    )
     proposals, troubles = propose(dataset, search, out, jobs=jobs, overwrite=overwrite, watch=progress)
     covered = measure(dataset, proposals) if recall else None
     for line in troubles:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boxwright.cli.pictures import Model
+from boxwright.cli.pictures import Model, pictures
 from boxwright.cli.teach import AsJson, Batch, Device, Epochs, Lr, Minutes, Overwrite, Resume, Seed, Weights
 
 if TYPE_CHECKING:
@@ -263,8 +263,10 @@ def apply(
     from boxwright.cli.console import progress, say
     from boxwright.segment.apply import Wanted, apply_to, jobs
     from boxwright.segment.model import load_segmenter
+    from boxwright.stopping import AGAIN, if_stopped
 
     todo = jobs(source, out)
+    if_stopped(lambda standing: f"masks of {pictures(standing.done)} are in {out}; {AGAIN}")
     segmenter = load_segmenter(model, device, threads)
     wanted = Wanted(threshold, values, overlay, probabilities)
     troubles = apply_to(segmenter, todo, wanted, progress)

@@ -123,12 +123,11 @@ def paint(
     import json
 
     from boxwright.cli.console import say
-    from boxwright.cli.train import resuming_command
+    from boxwright.cli.teach import if_run_stops
     from boxwright.errors import InputError
     from boxwright.images import read_image
     from boxwright.perceptual.style_settings import PaintSettings
     from boxwright.training.settings import changed
-    from boxwright.training.stop import Interrupted
 
     typed = {"optimiser": optimiser, "start": start, "amp": amp}
     given = PaintSettings(
@@ -148,18 +147,15 @@ def paint(
     from boxwright.training.distributed import choose_device
 
     painting = Painting(seen, wanted, trunk, settings, by, choose_device(device))
-    try:
-        found = style_run.paint(
-            painting,
-            out,
-            every=every,
-            resume=resume,
-            overwrite=overwrite,
-            watch=lambda steps: _shown(steps, settings.total, every),
-        )
-    except Interrupted as stopped:
-        say(f"{stopped}; go on with:\n  {resuming_command()}")
-        raise typer.Exit(3) from None
+    if_run_stops(style_run.state_of(out), resume=resume)
+    found = style_run.paint(
+        painting,
+        out,
+        every=every,
+        resume=resume,
+        overwrite=overwrite,
+        watch=lambda steps: _shown(steps, settings.total, every),
+    )
     if as_json:
         told = {"out": str(out), "size": list(found.image.shape[:2]), "judge": origin.said}
         figures = {"first": found.first, "last": found.last}
@@ -265,9 +261,10 @@ def apply(
     from itertools import islice
 
     from boxwright.cli.console import progress, say
-    from boxwright.cli.pictures import is_one_file, writable
+    from boxwright.cli.pictures import is_one_file, pictures, writable
     from boxwright.perceptual.style_apply import Painter
     from boxwright.runtime.sources import Sources
+    from boxwright.stopping import AGAIN, if_stopped
 
     single = is_one_file(images, out)
     sources = Sources(images, without=None if single else out)
@@ -275,6 +272,7 @@ def apply(
     items = progress(sources, "painting", sources.total)
     named = ((item, out if single else out / writable(item.output)) for item in items)
     done = troubles = 0
+    if_stopped(lambda _: f"{pictures(done)} painted into {out}; {AGAIN}")
     while some := list(islice(named, batch)):
         for said in _paint_some(painter, some):
             if "error" in said:
@@ -282,7 +280,7 @@ def apply(
             done, troubles = done + ("out" in said), troubles + ("error" in said)
             if as_json:
                 typer.echo(json.dumps(said))
-    say(f"{done} picture{'s' * (done != 1)} painted into {out}")
+    say(f"{pictures(done)} painted into {out}")
     if troubles:
         raise typer.Exit(1)
 

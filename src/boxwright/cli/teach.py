@@ -46,6 +46,30 @@ def given(**options: float | None) -> dict[str, str]:
     return {name: str(value) for name, value in options.items() if value is not None}
 
 
+def if_run_stops(out: Path, *, resume: bool) -> None:
+    """Let the line of a stop say whether a run can go on, and by which command.
+
+    Args:
+        out: the run's folder, or the one file that has all a run needs.
+        resume: whether it goes on with an earlier one, so that there is something in any case.
+    """
+    from boxwright.cli.boundary import command
+    from boxwright.stopping import NOTHING, Standing, if_stopped
+
+    def saves() -> dict[Path, int]:
+        files = out.rglob("*.safetensors") if out.is_dir() else (out,)
+        return {file: file.stat().st_mtime_ns for file in files if file.is_file()}
+
+    before = saves()
+
+    def left(standing: Standing) -> str:
+        if resume or standing.saved or saves() != before:
+            return f"what is saved is in {out}; go on with: {command(add='--resume')}"
+        return NOTHING
+
+    if_stopped(left)
+
+
 def teach(
     task: Task,
     settings: DescentSettings,
@@ -56,19 +80,14 @@ def teach(
     device: str,
     as_json: bool,
 ) -> None:
-    """Train, and say what came of it; interrupted, say how to go on and exit with 3."""
+    """Train, and say what came of it."""
     import json
 
     from boxwright.cli.console import say
-    from boxwright.cli.train import resuming_command
-    from boxwright.training.stop import Interrupted
     from boxwright.training.task_loop import train_task
 
-    try:
-        result = train_task(task, settings, out, resume=resume, overwrite=overwrite, device=device)
-    except Interrupted as stopped:
-        say(f"{stopped}; go on with:\n  {resuming_command()}")
-        raise typer.Exit(3) from None
+    if_run_stops(out, resume=resume)
+    result = train_task(task, settings, out, resume=resume, overwrite=overwrite, device=device)
     figures = {name: value for name, value in result.card.notes.items() if not isinstance(value, str)}
     if as_json:
         told = {"best": str(result.best), "iterations": result.iterations, "seconds": result.seconds}

@@ -102,10 +102,10 @@ def command(
     """
     import torch
 
+    from boxwright.cli.teach import if_run_stops
     from boxwright.data.open import read_options
     from boxwright.recipes import find
     from boxwright.training.settings import changed, sorted_changes
-    from boxwright.training.stop import Interrupted
     from boxwright.training.transfer import begin
 
     model = model or default_model(data)
@@ -141,22 +141,19 @@ def command(
 
     from boxwright.training.run import train
 
-    try:
-        result = train(
-            detector,
-            train_images,
-            val=val_images,
-            out=out,
-            settings=settings,
-            augment=augment,
-            resume=resume,
-            overwrite=overwrite,
-            overfit_one_batch=overfit_one_batch,
-            device=device,
-        )
-    except Interrupted as stopped:
-        typer.echo(f"{stopped}; go on with:\n  {resuming_command()}")
-        raise typer.Exit(3) from None
+    if_run_stops(out, resume=resume)
+    result = train(
+        detector,
+        train_images,
+        val=val_images,
+        out=out,
+        settings=settings,
+        augment=augment,
+        resume=resume,
+        overwrite=overwrite,
+        overfit_one_batch=overfit_one_batch,
+        device=device,
+    )
     coco = result.report.coco
     figures = result.report.accuracy or {"AP50": coco.ap50, "AP": coco.ap}
     typer.echo(f"best: {result.best}  val {'  '.join(f'{k} {v:.3f}' for k, v in figures.items())}")
@@ -180,12 +177,3 @@ def suggest(
     found = find_lr(plan(detector, images, val, out, settings, augment), device=device)
     found.plot(out / "lr_finder.png")
     typer.echo(f"suggested: --lr {found.suggestion:g}  (sweep: {out / 'lr_finder.png'})")
-
-
-def resuming_command() -> str:
-    """The command that was given, with --resume."""
-    import shlex
-    import sys
-
-    given = [word for word in sys.argv[1:] if word not in ("--resume", "--overwrite")]
-    return shlex.join(["boxwright", *given, "--resume"])

@@ -170,17 +170,19 @@ def apply(
     import json
 
     from boxwright.cli.console import progress, say
-    from boxwright.cli.pictures import is_one_file, read_item, writable
+    from boxwright.cli.pictures import is_one_file, pictures, read_item, writable
     from boxwright.draw import encode_picture
     from boxwright.errors import InputError
     from boxwright.files import write_bytes
     from boxwright.perceptual.upscale_apply import Enlarger
     from boxwright.runtime.sources import Sources
+    from boxwright.stopping import AGAIN, if_stopped
 
     single = is_one_file(images, out)
     sources = Sources(images, without=None if single else out)
     enlarger = Enlarger.open(model, tile=tile, threads=threads, device=device)
     done, troubles = 0, 0
+    if_stopped(lambda _: f"{pictures(done)} enlarged into {out}; {AGAIN}")
     for item in progress(sources, "enlarging", sources.total):
         target = out if single else out / writable(item.output)
         try:
@@ -195,9 +197,7 @@ def apply(
             said = {"image": str(item.path), "out": str(target), "size": list(large.shape[:2])}
         if as_json:
             typer.echo(json.dumps(said))
-    say(
-        f"{done} {'picture' if done == 1 else 'pictures'} enlarged {enlarger.settings.factor} times into {out}"
-    )
+    say(f"{pictures(done)} enlarged {enlarger.settings.factor} times into {out}")
     if troubles:
         raise typer.Exit(1)
 

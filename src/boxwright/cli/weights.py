@@ -59,10 +59,13 @@ def fetch_file(
 
     `boxwright weights import $(boxwright weights fetch ssd300_vgg16) --out ssd.safetensors`
     """
+    from boxwright.cli.boundary import goes_on
     from boxwright.cli.console import say
+    from boxwright.stopping import if_stopped
     from boxwright.weights import download, published
 
     url = published.find(name).url(mirror)
+    if_stopped(lambda _: goes_on(f"what has come is in {download.cache_folder()}"))
     typer.echo(download.fetch(url, offline=offline or None, say=say))
 
 

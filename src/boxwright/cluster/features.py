@@ -119,7 +119,7 @@ def extract(
     Raises:
         InputError: what there is was made with other settings or of other images, a full disk. Nothing is lost.
     """
-    parts = out.with_name(out.name + ".parts")
+    parts = parts_of(out)
     if overwrite:
         shutil.rmtree(parts, ignore_errors=True)
         out.unlink(missing_ok=True)
@@ -136,7 +136,7 @@ def extract(
     with ThreadPoolExecutor(pace.jobs or processors()) as pool:
         seen: Iterable[Seen] = _seen(pictures, missing, network, pace.batch, pool)
         try:
-            for one in seen if watch is None else watch(seen, "features", len(missing)):
+            for one in seen if watch is None else watch(seen, "computing features", len(missing)):
                 if isinstance(one, Skipped):
                     skipped.append(one)
                     continue
@@ -154,6 +154,11 @@ def extract(
     shutil.rmtree(parts, ignore_errors=True)
     _list(out.with_suffix(".skipped.csv"), skipped)
     return Extracted(out, len(wanted) - len(skipped), computed, tuple(skipped))
+
+
+def parts_of(out: Path) -> Path:
+    """The folder beside a table in which its rows wait for the last one."""
+    return out.with_name(out.name + ".parts")
 
 
 def _done(

@@ -73,7 +73,7 @@ def propose(
         InputError: what there is was found in another way or is damaged, or the disk is full. Nothing is lost.
     """
     settings = json.loads(json.dumps(to_dict(source)))  # as the file gives them back
-    folder = out.with_name(out.name + ".parts")
+    folder = parts_of(out)
     if overwrite:
         out.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
@@ -97,8 +97,11 @@ def propose(
                     _write_part(folder, settings, waiting)
                     waiting = []
         except BaseException:
-            # Ctrl-C or a full disk must not wait for the images that are still in the queue.
+            # Ctrl-C or a full disk must not wait for the images that are still in the queue, nor lose those that are
+            # done.
             pool.shutdown(cancel_futures=True)
+            if waiting:
+                _write_part(folder, settings, waiting)
             raise
     # Those of other splits, found before, stay in the file.
     order = [
@@ -108,6 +111,11 @@ def propose(
     _write(out, settings, [done[image] for image in order])
     shutil.rmtree(folder, ignore_errors=True)
     return Proposals.open(out), tuple(troubles)
+
+
+def parts_of(out: Path) -> Path:
+    """The folder beside a file in which its images wait for the last one."""
+    return out.with_name(out.name + ".parts")
 
 
 def _there(out: Path, folder: Path, settings: dict[str, Any]) -> Iterator[Proposals]:

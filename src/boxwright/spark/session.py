@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,7 +49,11 @@ def spark_session(master: str, settings: dict[str, str] | None = None) -> Iterat
         return
     _check(master)
     log = Path(tempfile.mkdtemp(prefix="boxwright-spark-")) / "spark.log"
+    before = signal.getsignal(signal.SIGINT)
     spark = _start(master, settings or {}, log)
+    if threading.current_thread() is threading.main_thread() and callable(before):
+        # A SparkContext puts a handler of its own in; jobs are ended by the stop below, whoever handles the signal.
+        signal.signal(signal.SIGINT, before)
     try:
         yield spark
     finally:

@@ -11,11 +11,9 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from boxwright.errors import InputError
+from boxwright.stopping import ECHO
 
 Item = TypeVar("Item")
-
-ECHO = 0.5
-"""Seconds after a signal in which another one is not taken for a second wish."""
 
 
 class DivergenceError(InputError):

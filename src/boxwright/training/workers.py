@@ -29,6 +29,7 @@ from boxwright.image_memory import Gate, ProcessGate
 
 Answers = list[Prepared | Broken]
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SHARE = 512 << 20
 """Memory that a process takes for one job without asking the others: images of 50 million pixels."""
 
@@ -101,7 +102,7 @@ class Pool:
         """End the processes."""
         for worker in self._workers:
             worker.pipe.close()
-            worker.process.terminate()
+            worker.process.kill()  # it hears no other signal
         for worker in self._workers:
             worker.process.join()
         self._workers = []
@@ -139,11 +140,11 @@ def _start(preparer: Preparer, gate: Gate | None) -> _Worker:
 
 @contextlib.contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Ctrl-C reaches all processes of a terminal; children that start in this block never see it."""
+    """Signals reach all processes of a terminal or a group; children that start in this block never see them."""
     if os.name == "nt":
         yield
         return
-    old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
     finally:
@@ -155,7 +156,8 @@ def _work(pipe: Connection, preparer: Preparer, gate: Gate | None) -> None:
 
     A pipe holds less than one image, so sending waits until the list is collected; by then it is complete.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     # The training process closes the pipe when it ends, however it ends.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
