@@ -47,6 +47,24 @@ def test_every_background_prior_has_the_same_chance() -> None:
     assert ((hits - 600).abs() < 100).all()
 
 
+def test_by_keys_an_image_is_drawn_from_alike_in_whatever_batch_and_padding() -> None:
+    states, keys = [[1, 0, 0, 1, 0, 0, 1, 0], [0, 0, 1, 0, 0, 0, 0, 0]], torch.tensor([4, 9])
+    rule, given = Balanced(4, 0.5), assignment(*states)
+    whole = rule(given, torch.zeros(given.state.shape), keys)
+    assert whole.sum(1).tolist() == [4, 4]
+    torch.testing.assert_close(rule(given, torch.zeros(given.state.shape), keys), whole)
+    for row, state in enumerate(states):
+        # Padding in between, as of proposals before the objects.
+        padded = assignment(state[:5] + [-1] * 3 + state[5:])
+        alone = rule(padded, torch.zeros(padded.state.shape), keys[row : row + 1])[0].tolist()
+        assert alone[:5] + alone[8:] == whole[row].tolist() and not any(alone[5:8])
+    hits = sum(rule(given, torch.zeros(given.state.shape), keys + step).float() for step in range(0, 4000, 2))
+    # Two of three objects, and two of five others.
+    torch.testing.assert_close(
+        hits[0] / 2000, torch.tensor([2 / 3, 0.4, 0.4, 2 / 3, 0.4, 0.4, 2 / 3, 0.4]), atol=0.06, rtol=0
+    )
+
+
 def regions(*boxes: list[float]) -> Priors:
     laid = torch.tensor([boxes])
     return Priors(

@@ -36,6 +36,10 @@ class InputError(ValueError):
         super().__init__(printable(" ".join(f"{text}; {hint}".split() if hint else text.split())))
 
 
+class ToldElsewhereError(InputError):
+    """What stopped this process of several is told by another one; nothing more is to be said."""
+
+
 def printable(text: str) -> str:
     r"""A line as a terminal may be sent it: control characters shown instead of sent, and no longer than is read.
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-import torch.distributed as dist
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from boxwright.boxes import DeltaCoder
+from boxwright.together import mean_over_processes
 from boxwright.types import (
     Assignment,
     Losses,
@@ -23,7 +23,9 @@ from boxwright.types import (
 )
 
 Assign = Callable[[Priors, Targets], Assignment]
-Sample = Callable[[Assignment, Float[Tensor, "batch prior"]], Bool[Tensor, "batch prior"]]
+Sample = Callable[
+    [Assignment, Float[Tensor, "batch prior"], Int[Tensor, " batch"] | None], Bool[Tensor, "batch prior"]
+]
 Classification = Callable[
     [Float[Tensor, "batch prior column"], Int[Tensor, "batch prior"], Bool[Tensor, "batch prior"]],
     Float[Tensor, "batch prior"],
@@ -67,7 +69,7 @@ class Objective:
 
         labels = targets.labels.gather(1, assignment.gt) if targets.labels.shape[1] else assignment.gt
         each = self.classification(logits, labels, positive)
-        takes_part = self.sample(assignment, each.detach())
+        takes_part = self.sample(assignment, each.detach(), targets.keys)
         normaliser = self._normaliser(positive, takes_part)
         image, boxes = self._boxes(out, targets, assignment, positive & takes_part)
         return Losses(
@@ -148,12 +150,3 @@ class TwoStageObjective:
     def assigned(self, out: TwoStageOutput, targets: Targets) -> tuple[Priors, Assignment]:
         """The anchors and which objects they answer for, to be shown."""
         return self.proposals.assigned(out.proposals, targets)
-
-
-def mean_over_processes(value: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    """The mean of `value` over processes: gradients are averaged over them too, so sums come out right."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return value
-    total = value.detach().clone()
-    dist.all_reduce(total)
-    return total / dist.get_world_size()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from boxwright.draws import uniform
 from boxwright.objective import Assign, Sample
 from boxwright.types import Assignment, Priors, Targets
 
@@ -17,9 +18,12 @@ class Everything:
     """All priors but the ignored ones: Lin et al. 2017 (Focal loss), section 4."""
 
     def __call__(
-        self, assignment: Assignment, losses: Float[Tensor, "batch prior"]
+        self,
+        assignment: Assignment,
+        losses: Float[Tensor, "batch prior"],
+        keys: Int[Tensor, " batch"] | None = None,
     ) -> Bool[Tensor, "batch prior"]:
-        """Mask of the priors that take part; `losses` do not matter."""
+        """Mask of the priors that take part; `losses` and `keys` do not matter."""
         return assignment.state != -1
 
 
@@ -38,13 +42,17 @@ class HardNegatives:
 
     @torch.no_grad()
     def __call__(
-        self, assignment: Assignment, losses: Float[Tensor, "batch prior"]
+        self,
+        assignment: Assignment,
+        losses: Float[Tensor, "batch prior"],
+        keys: Int[Tensor, " batch"] | None = None,
     ) -> Bool[Tensor, "batch prior"]:
         """Mask of the priors that take part.
 
         Args:
             assignment: verdicts.
             losses: each prior's classification loss.
+            keys: of the images; they do not matter.
         """
         positive = assignment.state == 1
         rank = descending_rank(losses.masked_fill(assignment.state != 0, -torch.inf))
@@ -66,10 +74,25 @@ class Balanced:
 
     @torch.no_grad()
     def __call__(
-        self, assignment: Assignment, losses: Float[Tensor, "batch prior"]
+        self,
+        assignment: Assignment,
+        losses: Float[Tensor, "batch prior"],
+        keys: Int[Tensor, " batch"] | None = None,
     ) -> Bool[Tensor, "batch prior"]:
-        """Mask of the priors that take part, drawn anew at each call; `losses` do not matter."""
-        chance = torch.rand(assignment.state.shape, device=assignment.state.device)
+        """Mask of the priors that take part.
+
+        Args:
+            assignment: verdicts.
+            losses: they do not matter.
+            keys: of the images; what is drawn follows from them. Without them it is drawn anew at each call.
+        """
+        shape = assignment.state.shape
+        if keys is None:
+            chance = torch.rand(shape, device=assignment.state.device)
+        else:
+            # By place among those that could be drawn, so that padding changes nothing.
+            place = (assignment.state != -1).cumsum(1).sub_(1).clamp_(min=0)
+            chance = uniform(keys, shape[1]).gather(1, place)
         positive = self._drawn(chance, assignment.state == 1, int(self.count * self.objects))
         left = self.count - positive.sum(1, keepdim=True)
         return positive | self._drawn(chance, assignment.state == 0, left)
@@ -100,7 +123,7 @@ class RegionSampler:
         """The chosen among the proposals and the objects themselves, padded to one number."""
         regions = with_objects(proposals, targets)
         assignment = self.assign(regions, targets)
-        mask = self.sample(assignment, torch.zeros_like(regions.boxes[..., 0]))
+        mask = self.sample(assignment, torch.zeros_like(regions.boxes[..., 0]), targets.keys)
         place = mask.byte().argsort(dim=1, descending=True, stable=True)[:, : self.count]
         return Priors(
             regions.boxes.gather(1, place[..., None].expand(-1, -1, 4)),

@@ -35,6 +35,7 @@ class Targets:
     labels: Int[Tensor, "batch gt"]
     valid: Bool[Tensor, "batch gt"]
     ignore: Bool[Tensor, "batch gt"]  # crowd and difficult: never matched, never background either
+    keys: Int[Tensor, " batch"] | None = None  # what random choices about each image follow from; see `draws`
 
     def __post_init__(self) -> None:
         _agree("Targets", boxes=_shape(self.boxes, 0, 1), labels=_shape(self.labels, 0, 1))

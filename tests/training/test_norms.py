@@ -1,12 +1,6 @@
 from __future__ import annotations
 
-import json
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +9,8 @@ import torch
 from torch import nn
 
 from boxwright.training.norms import TrainedNorm, describe, make_trainable
-from data.patients import SPLITS, coco
+
+from .processes import together
 
 LAW = """
 import sys
@@ -40,24 +35,6 @@ torch.save({"out": out.detach(), "x": part.grad, "grads": [p.grad for p in net.p
             "state": net.state_dict()}, sys.argv[3] + f"/{rank}.pt")
 dist.destroy_process_group()
 """
-
-
-def together(argv: list[str], count: int = 2) -> list[subprocess.Popen[str]]:
-    """The same program in several processes that know of each other."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    place = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    return [
-        subprocess.Popen(
-            [word.replace("{rank}", str(rank)) for word in argv],
-            env={**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(count)
-    ]
 
 
 @pytest.mark.parametrize("cuts", ["0,3,5", "0,5,5"], ids=["uneven", "one-has-nothing"])
@@ -108,58 +85,3 @@ def test_a_network_keeps_names_values_and_function() -> None:
         torch.testing.assert_close(net.state_dict()[name], value)
     assert describe(net, frozen=False, world=2) == "synchronised"
     assert describe(nn.Conv2d(1, 1, 1), frozen=False, world=1) == "none"
-
-
-STEPS = str(Path(__file__).with_name("steps.py"))
-
-
-def ten_steps(recipe: str, data: Path, out: Path, processes: int, count: int, batch: int) -> dict:
-    argv = [sys.executable, STEPS, recipe, str(data), str(out), str(count), str(batch)]
-    if processes == 1:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=600)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-    running = together(argv, processes)
-    outputs = [process.communicate(timeout=600) for process in running]
-    assert [process.returncode for process in running] == [0] * processes, outputs
-    return json.loads(outputs[0][0])
-
-
-@pytest.mark.parametrize(
-    ("recipe", "count", "batch"),
-    [
-        ("ssd320-efficientnet-lite0", 3, 4),
-        pytest.param("ssd320-efficientnet-lite0", 10, 4, marks=pytest.mark.slow),
-        pytest.param("retinanet-efficientnet-lite0-fpn", 10, 4, marks=pytest.mark.slow),
-    ],
-)
-@pytest.mark.parametrize("broken", [False, True], ids=["whole", "broken-image"])
-def test_two_processes_train_a_shipped_recipe_as_one_does(
-    recipe: str, count: int, batch: int, broken: bool, tmp_path: Path
-) -> None:
-    """With its own batch norms, trained; with a broken image the shares are uneven, or one has none at all."""
-    data = coco(tmp_path / "data")
-    if broken:
-        for name in SPLITS["train"][:2]:
-            (data / "train" / f"{name}.png").write_bytes(b"no image")
-    one = ten_steps(recipe, data, tmp_path / "one", 1, count, batch)
-    two = ten_steps(recipe, data, tmp_path / "two", 2, count, batch)
-    assert (one["norms"], two["norms"]) == ("own", "synchronised")
-    np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-4)
-
-
-def test_a_killed_process_ends_the_others_by_one_line(tmp_path: Path) -> None:
-    data = coco(tmp_path / "data")
-    out = tmp_path / "run"
-    options = ["--set", "train.iterations=10000", "--batch", "4", "--workers", "0", "--weights", "none"]
-    first, second = together(
-        [sys.executable, "-m", "boxwright", "train", str(data), "--out", str(out), *options]
-    )
-    deadline = time.monotonic() + 120
-    while not (out / "first_batch.png").exists() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    time.sleep(2)
-    second.send_signal(signal.SIGKILL)
-    _, said = first.communicate(timeout=120)
-    assert first.returncode == 2, said
-    assert "Traceback" not in said and "another one has ended" in said.strip().splitlines()[-1]

@@ -35,7 +35,7 @@ from boxwright.cli import (
     weights,
 )
 from boxwright.cli.boundary import STOPPED, Verbs
-from boxwright.errors import InputError
+from boxwright.errors import InputError, ToldElsewhereError
 from boxwright.quiet import silence
 from boxwright.stopping import NOTHING
 
@@ -117,6 +117,8 @@ def main() -> None:
         if code == _INTERRUPTED:
             # Newer typers turn Ctrl-C into this code instead of letting it through.
             raise KeyboardInterrupt
+    except ToldElsewhereError:
+        sys.exit(2)
     except InputError as error:
         _stop(str(error), 2)
     except UsageError as error:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from boxwright.data.prepare import Prepared
 from boxwright.inputs import pad_batch, pad_boxes
@@ -34,7 +36,8 @@ def collate(samples: Sequence[Prepared], *, multiple: int = 1) -> Batch:
     for row, sample in enumerate(samples):
         labels[row, : len(sample.labels)] = sample.labels
         ignore[row, : len(sample.labels)] = sample.ignore
-    targets = Targets(*(torch.from_numpy(array) for array in (boxes, labels, valid, ignore)))
+    keys = np.array([sample.key for sample in samples], np.int64)
+    targets = Targets(*(torch.from_numpy(array) for array in (boxes, labels, valid, ignore, keys)))
     paths = tuple(sample.path for sample in samples)
     proposals = [sample.proposals for sample in samples if sample.proposals is not None]
     regions = given(*pad_boxes(proposals, least=1)) if proposals else None
@@ -52,13 +55,29 @@ def collate(samples: Sequence[Prepared], *, multiple: int = 1) -> Batch:
     )
 
 
-def empty_batch(size: tuple[int, int]) -> Batch:
+def padded(batch: Batch, height: int, width: int) -> Batch:
+    """The batch with images padded right and below with zeros to one size, which is no smaller than theirs."""
+    right, below = width - batch.images.shape[3], height - batch.images.shape[2]
+    if right == below == 0:
+        return batch
+    return replace(batch, images=F.pad(batch.images, (0, right, 0, below)))
+
+
+def empty_batch(side: int, *, regions: bool = False) -> Batch:
     """A batch of no image, for a process that has nothing to give to a step of several.
 
     Args:
-        size: (height, width) that images would have.
+        side: of images that would be the smallest.
+        regions: whether they would come with regions to judge.
     """
     boxes, valid = pad_boxes([])
     labels, ignore = np.zeros(valid.shape, np.int64), np.zeros(valid.shape, np.bool_)
-    targets = Targets(*(torch.from_numpy(array) for array in (boxes, labels, valid, ignore)))
-    return Batch(torch.zeros(0, 3, *size), torch.zeros(0, 2, dtype=torch.int64), targets, ())
+    arrays = (boxes, labels, valid, ignore, np.zeros(0, np.int64))
+    return Batch(
+        torch.zeros(0, 3, side, side),
+        torch.zeros(0, 2, dtype=torch.int64),
+        Targets(*(torch.from_numpy(array) for array in arrays)),
+        (),
+        given(*pad_boxes([], least=1)) if regions else None,
+        torch.zeros(0),
+    )

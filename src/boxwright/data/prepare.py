@@ -33,11 +33,13 @@ class Job:
         index: of the (first) sample in its data set.
         parts: the sample, or the four of a mosaic.
         rng: the source of its variation, or None for the picture as it is.
+        key: what random choices about it follow from, once it is in the network; below 2**63.
     """
 
     index: int
     parts: tuple[Sample, ...]
     rng: np.random.Generator | None = None
+    key: int = 0
 
     @property
     def path(self) -> str:
@@ -58,6 +60,7 @@ class Prepared:
         size: (height, width) of the file's picture.
         index: of the sample in its data set.
         path: the file.
+        key: see `Job`.
     """
 
     image: Float32[np.ndarray, "3 height width"]
@@ -68,6 +71,7 @@ class Prepared:
     index: int
     path: str
     proposals: Float32[np.ndarray, "roi 4"] | None = None
+    key: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,7 @@ class Preparer:
             index=job.index,
             path=str(job.parts[0].path),
             proposals=None if self.propose is None else proposals,
+            key=job.key,
         )
 
     def _read(self, path: Path) -> UInt8[np.ndarray, "height width 3"]:

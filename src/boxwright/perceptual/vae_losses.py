@@ -25,6 +25,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from boxwright.perceptual.vae import Vae, VaeSettings, reparameterise
+from boxwright.together import mean_of_all
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Two batches of pictures in [0, 1] -> one number, a mean over the batch."""
@@ -61,7 +62,7 @@ def with_free_bits(divergence: Float[Tensor, "batch latent"], floor: float) -> F
 
     A latent below it is not pushed further towards the prior (Kingma et al. 2016, appendix C.8).
     """
-    return divergence.mean(0).clamp(min=floor).sum()
+    return mean_of_all(divergence.mean(0)).clamp(min=floor).sum()
 
 
 def gaussian_nll(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from boxwright.segment.masks import IGNORED
+from boxwright.together import mean_of_all, mean_over_processes, processes
 
 
 def weighted_cross_entropy(
@@ -23,7 +25,7 @@ def weighted_cross_entropy(
     """
     each = F.cross_entropy(logits.float(), labels, reduction="none", ignore_index=IGNORED)
     weights = weights * (labels != IGNORED)
-    return (each * weights).sum() / weights.sum().clamp(min=1e-6)
+    return (each * weights).sum() / mean_over_processes(weights.sum()).clamp(min=1e-6)
 
 
 def dice_loss(
@@ -36,5 +38,6 @@ def dice_loss(
     judged = (labels != IGNORED)[:, None]
     probabilities = logits.float().softmax(1) * judged
     wanted = F.one_hot(labels * judged[:, 0], logits.shape[1]).movedim(-1, 1) * judged
-    common, both = ((a).sum((0, 2, 3)) for a in (probabilities * wanted, probabilities + wanted))
+    sums = torch.stack([a.sum((0, 2, 3)) for a in (probabilities * wanted, probabilities + wanted)])
+    common, both = mean_of_all(sums) * processes()
     return 1 - ((2 * common + 1) / (both + 1)).mean()

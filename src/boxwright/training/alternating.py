@@ -78,8 +78,7 @@ def train_alternating(
         say = say if here.first else silent
         if here.first:
             _begin(todo, resume=resume, overwrite=overwrite)
-        here.wait()
-        copy_strictly(net, state.tensors(read_model(out / START)), out / START)
+        copy_strictly(net, state.tensors(read_model(here.shared(out / START))), out / START)
         finder, own = copy.deepcopy(net.proposals), net.proposals
         backbone, neck, head = (own.get_submodule(name) for name in ("backbone", "neck", "head"))
 
@@ -99,8 +98,10 @@ def train_alternating(
         began = time.monotonic()
         say("measuring")
         net.to(here.device).eval()
-        model.manifest = read_model(out / f"step{STEPS}" / BEST).manifest
-        report = evaluate_model(model, todo.val, policy=todo.settings.bad_images, facts={"file": BEST})
+        model.manifest = read_model(here.shared(out / f"step{STEPS}" / BEST)).manifest
+        policy, facts = todo.settings.bad_images, {"file": BEST}
+        report = here.told(here.first and evaluate_model(model, todo.val, policy=policy, facts=facts))
+        assert report
         if here.first:
             model.save(out / BEST)
             report.save(out)
@@ -137,15 +138,15 @@ def _begin(todo: Plan, *, resume: bool, overwrite: bool) -> None:
 def _step(part: Plan, here: Team, *, resume: bool) -> dict[str, Any]:
     """Train what a plan says, unless that is done; the network has the weights then. Returns the step's record."""
     record, best = part.out / DONE, part.out / BEST
-    if not record.exists():
-        going = resume and (part.out / LAST).exists()
+    if not here.told(record.exists()):
+        going = resume and here.told((part.out / LAST).exists())
         result = train_net(part, resume=going, overwrite=True, device=str(here.device))
         if here.first:
             write_text(record, json.dumps({"seconds": result.seconds, "iterations": result.iterations}))
-        here.wait()
     # From the file in any case, so that what follows is the same whether the run was stopped here or not.
-    copy_strictly(part.model.net, state.tensors(read_model(best)), best)
+    copy_strictly(part.model.net, state.tensors(read_model(here.shared(best))), best)
     again = "delete it and go on with --resume: that step begins anew"
+    record = here.shared(record)
     found = read_json(record, "record of a step", again=again)
     with reading(record, "record of a step", again=again):
         return {"seconds": float(found["seconds"]), "iterations": int(found["iterations"])}

@@ -45,8 +45,7 @@ class TrainResult:
 def finish(run: Run, journal: Journal) -> TrainResult:
     """Give the best weights to the model, choose its thresholds and write the report."""
     out, model, progress = run.plan.out, run.plan.model, run.moving.progress
-    run.team.wait()
-    kept = read_model(out / BEST)
+    kept = read_model(run.team.shared(out / BEST))
     weights = {name: torch.from_numpy(value) for name, value in kept.tensors.items()}
     run.best_net.load_state_dict(weights)
     model.net.load_state_dict(weights)
@@ -54,9 +53,11 @@ def finish(run: Run, journal: Journal) -> TrainResult:
     # A resumed run has not seen the validation of a best that was found before.
     measured = journal.best_validation or validate(run, run.validation_batches())
     facts = {"model": kept.manifest.recipe, "file": BEST, "iteration": str(progress.best_iteration)}
-    report = evaluate(run.plan.val, measured.results, model_facts=facts)
+    first = run.team.first
+    report = run.team.told(evaluate(run.plan.val, measured.results, model_facts=facts) if first else None)
+    assert report is not None
     model.manifest = with_thresholds(kept.manifest, report)
-    if run.team.first:
+    if first:
         write_model(out / BEST, kept.tensors, model.manifest)
         report.save(out)
         curves(journal.rows, out / "curves.png")

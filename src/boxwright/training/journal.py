@@ -14,6 +14,7 @@ from boxwright.errors import InputError
 from boxwright.manifest import Manifest
 from boxwright.modelfile import write_model
 from boxwright.training.display import Display
+from boxwright.training.distributed import Team
 from boxwright.training.folder import claim
 from boxwright.training.pace import Pace, means
 from boxwright.training.pictures import first_batch
@@ -48,8 +49,8 @@ class Journal:
         self._facts = {**run.plan.facts(), "processes": run.team.world, "norms": run.norms}
         self._told_broken = 0
         if resume:
-            need(self.out / LAST)
-            read_last(self.out / LAST, run.moving, self._facts)
+            need(self.out / LAST, run.team)
+            read_last(run.team.shared(self.out / LAST), run.moving, self._facts)
         elif run.team.first:
             clear(self.out, overwrite)
 
@@ -83,7 +84,7 @@ class Journal:
     def validated(self, measured: Validation) -> None:
         """Take in a validation; the best so far is written."""
         plan, progress = self.run.plan, self.run.moving.progress
-        # Several processes measure the same, but a GPU's sums may differ in the last bit: the first decides.
+        # The first decides for all.
         figures = (measured.metrics[plan.settings.select], measured.metrics[_OTHER[plan.settings.select]])
         better = progress.note(*self.run.team.agree(*figures))
         if better:
@@ -181,6 +182,6 @@ def clear(out: Path, overwrite: bool) -> None:
     claim(out, _OURS, overwrite=overwrite)
 
 
-def need(last: Path) -> None:
-    if not last.exists():
+def need(last: Path, team: Team) -> None:
+    if not team.told(last.exists()):
         raise InputError("holds no run to resume", path=last.parent, hint="begin one without --resume")

@@ -6,12 +6,14 @@ Features and judges are kept in the run's folder; each file names the weights an
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 
+from boxwright.data.prepare import Broken
 from boxwright.detectors import RegionClassifier
 from boxwright.errors import InputError
 from boxwright.heads.region import RegionHead
@@ -36,10 +38,17 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Watch:
-    """Tells how far a stage is, and leaves it between two images when a signal has come."""
+    """Tells how far a stage is, and leaves it between two images when a signal has come.
+
+    Attributes:
+        stop: whether a signal has come.
+        say: receives lines.
+        agree: from whether this process leaves to whether all do, where they go through the images together.
+    """
 
     stop: StopRequest
     say: Say
+    agree: Callable[[bool], bool] = bool
 
     def __call__(self, items: Iterable[Item], doing: str, total: int) -> Iterator[Item]:
         """Pass items through.
@@ -49,7 +58,7 @@ class Watch:
         """
         for number, item in enumerate(items, 1):
             yield item
-            if self.stop.asked:
+            if self.agree(self.stop.asked):
                 raise Interrupted(f"stopped {doing}, after {number} of {total} images")
             if number % TOLD_EVERY == 0:
                 self.say(f"  {number} of {total} images")
@@ -98,32 +107,32 @@ def find_judges(
     """
     origin = _origin(tuned, propose.fingerprint((todo.train, todo.val)))
     broken: dict[str, str] = {}
-    if any(not (todo.out / name).exists() for name in names):
+    if here.told(any(not (todo.out / name).exists() for name in names)):
         store = FeatureStore(todo.out / FEATURES, tuple(range(len(todo.train))), origin)
         broken = _complete(store, todo, tuned, propose, here, watch)
-        here.wait()
         if here.first:
             watch.say("stage 4 of 5: machines and ridges")
             _train(names, Watched(store.without(store.missing()), watch.silent()), todo)
     elif names:
         watch.say("stages 3 and 4 of 5: features, machines and ridges are done")
-    here.wait()
-    return {name: Linear.read(todo.out / name, origin) for name in names}, broken
+    return {name: Linear.read(here.shared(todo.out / name), origin) for name in names}, broken
 
 
 def _complete(
     store: FeatureStore, todo: Plan, tuned: Model, propose: Known, here: Team, watch: Watch
 ) -> dict[str, str]:
-    """Compute the features that are missing; the images that could not be read, with the reason."""
-    missing = store.missing()
+    """Compute the features that are missing, and keep them on the first process's disk.
+
+    Returns:
+        the images that could not be read, with the reason.
+    """
+    missing = here.told(store.missing())
     watch.say(f"stage 3 of 5: features of {len(missing)} images")
-    here.wait()  # until all have seen what is missing
     own = missing[here.rank :: here.world]
     assert isinstance(tuned.net, RegionClassifier)
     computed = compute(
         tuned.net,
         todo.train,
-        store,
         own,
         preprocess=tuned.preprocess,
         propose=propose,
@@ -132,10 +141,15 @@ def _complete(
         by_maps=_by_maps(todo),
     )
     broken: dict[str, str] = {}
-    for _, trouble in watch(computed, "computing features", len(own)):
-        if trouble is not None:
-            watch.say(f"  left out: {trouble.path}: {trouble.reason}")
-            broken[trouble.path] = trouble.reason
+    together = replace(watch, agree=here.any)
+    rounds = range(math.ceil(len(missing) / here.world))
+    for _ in together(rounds, "computing features", len(rounds)):
+        for one in here.gathered(next(computed, None)):
+            if isinstance(one, Broken):
+                watch.say(f"  left out: {one.path}: {one.reason}")
+                broken[one.path] = one.reason
+            elif one is not None:
+                store.write(*one)
     return broken
 
 

@@ -51,6 +51,11 @@ def order(images: int, seed: int, epoch: int) -> Int64[np.ndarray, " image"]:
     return np.random.default_rng([seed, epoch]).permutation(images)
 
 
+def image_key(seed: int, epoch: int, index: int) -> int:
+    """What random choices about an image in an epoch follow from, beside its variation (`boxwright.draws`)."""
+    return int(np.random.default_rng([seed, epoch, index, 1]).integers(2**63))
+
+
 @dataclass(frozen=True)
 class Stream:
     """The endless stream of training images.
@@ -94,14 +99,14 @@ class Stream:
         parts = [index]
         if self.augment.mosaic and rng.random() < self.augment.mosaic:
             parts += rng.integers(len(self.samples), size=MOSAIC_PARTS - 1).tolist()
-        return Job(index, tuple(self.samples[i] for i in parts), rng)
+        return Job(index, tuple(self.samples[i] for i in parts), rng, image_key(self.seed, epoch, index))
 
 
 def plain_batches(samples: Sequence[Sample], batch: int) -> Iterator[list[Job]]:
     """Every image once, in order and as it is: for validation; the last batch may be smaller."""
     for first in range(0, len(samples), batch):
         rows = range(first, min(first + batch, len(samples)))
-        yield [Job(i, (samples[i],)) for i in rows]
+        yield [Job(i, (samples[i],), key=i) for i in rows]
 
 
 def load(

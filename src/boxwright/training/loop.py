@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from torch import Tensor
 
-from boxwright.data.collate import empty_batch
+from boxwright.data.collate import empty_batch, padded
 from boxwright.errors import InputError
 from boxwright.files import write_text
 from boxwright.training import display, optim
@@ -36,7 +36,8 @@ def train_net(todo: Plan, *, resume: bool, overwrite: bool, device: str) -> Trai
         try:
             fit(run, journal, stop)
         except DivergenceError as error:
-            write_text(todo.out / "not_finite.txt", "\n".join(error.images) + "\n")
+            if here.first:
+                write_text(todo.out / "not_finite.txt", "\n".join(error.images) + "\n")
             raise
         except (Interrupted, InputError):
             # An unreadable image too: repaired, the run can go on where it stood.
@@ -90,9 +91,18 @@ def taught(run: Run, loaded: Iterable[Loaded]) -> Iterator[tuple[dict[str, Tenso
         loaded_batch = one.batch
         if loaded_batch is None and run.team.world > 1:
             # The others wait for this process's part of every sum: it gives one of nothing.
-            loaded_batch = empty_batch(run.plan.model.preprocess.size)
+            regions = run.plan.model.manifest.regions is not None
+            loaded_batch = empty_batch(run.plan.model.preprocess.pad_multiple, regions=regions)
         if loaded_batch is not None:
+            # One process would have padded them all to the largest.
+            height, width = run.team.largest(*loaded_batch.images.shape[2:])
+            loaded_batch = padded(loaded_batch, height, width)
             batch = to_device(loaded_batch, run.team.device, channels_last=run.plan.settings.channels_last)
+            run.keys.begin(batch.targets.keys)
             with moving.precision.autocast():
                 out = moving.net.taught(batch)
-            yield named(run.plan.model.objective(out, batch.targets)), list(loaded_batch.paths)
+            losses = named(run.plan.model.objective(out, batch.targets))
+            losses["positives"] = (
+                losses["positives"] * run.team.world
+            )  # a count, of which the mean is reported
+            yield losses, list(loaded_batch.paths)

@@ -134,7 +134,6 @@ class FeatureStore:
 def compute(
     net: RegionClassifier,
     dataset: Dataset,
-    store: FeatureStore,
     images: Sequence[int],
     *,
     preprocess: Preprocess,
@@ -142,13 +141,12 @@ def compute(
     precision: Precision,
     policy: str,
     by_maps: bool = False,
-) -> Iterator[tuple[int, Broken | None]]:
-    """Compute and keep the features of some images.
+) -> Iterator[tuple[int, ImageFeatures] | Broken]:
+    """Compute the features of some images.
 
     Args:
         net: fine-tuned, where it is to run.
         dataset: all images.
-        store: their files.
         images: which.
         preprocess: of the network.
         propose: knows the images' regions.
@@ -157,10 +155,10 @@ def compute(
         by_maps: boxes are moved by the body's pooled maps, which are kept too, of the regions near an object.
 
     Yields:
-        each image's number when its file is there, or with what is wrong with the image.
+        each image's number and its features, or what is wrong with the image.
 
     Raises:
-        InputError: an image cannot be read under "error", or the disk is full.
+        InputError: an image cannot be read under "error".
     """
     head = net.regions
     assert isinstance(head, RegionHead)
@@ -175,7 +173,7 @@ def compute(
                     path=prepared.path,
                     hint="repair it, or leave such images out with --set train.bad_images=skip; then --resume",
                 )
-            yield image, prepared
+            yield prepared
             continue
         batch = collate([prepared], multiple=preprocess.pad_multiple)
         assert batch.proposals is not None
@@ -195,5 +193,4 @@ def compute(
             with torch.inference_mode(), precision.autocast():
                 maps = head.box_features(levels, some.to(precision.device))[0]
             found = replace(found, near=near, near_features=maps.float().cpu().numpy().astype(np.float16))
-        store.write(image, found)
-        yield image, None
+        yield image, found

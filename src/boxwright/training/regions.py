@@ -66,7 +66,7 @@ def known(
     file: Path,
     *,
     search: bool,
-    wait: Callable[[], None],
+    share: Callable[[Path], Path],
     say: Callable[[str], None],
     watch: Watch | None = None,
     policy: str = "skip",
@@ -78,7 +78,7 @@ def known(
         parts: the images.
         file: where regions are, or will be; images that are in it are not searched again.
         search: whether this process is the one that does.
-        wait: returns when all processes have called it.
+        share: gives all processes a file that the first one has; see `Team.shared`.
         say: receives a line before a search that takes a while.
         watch: passes each image on as it is done.
         policy: what an unreadable image does: "error" ends the run once the others are done, "skip" leaves it out.
@@ -102,5 +102,4 @@ def known(
                     troubles[0],
                     hint="or leave such images out with --set train.bad_images=skip; then --resume",
                 )
-    wait()
-    return Known(Proposals.open(file))
+    return Known(Proposals.open(share(file)))

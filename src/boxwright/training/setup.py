@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from boxwright.predict import Propose
 from boxwright.recipes import find
 from boxwright.training import loader, optim, state
 from boxwright.training.distributed import Team
+from boxwright.training.dropping import make_keyed
 from boxwright.training.loader import Loaded
 from boxwright.training.memory import keep_freed_memory
 from boxwright.training.norms import describe, make_trainable
@@ -152,6 +154,7 @@ class Run:
         team: this process among others.
         moving: network, optimiser, EMA, precision and progress: what `last` holds.
         frozen: what of the network is not trained.
+        keys: of the images that the network is being fed, for its layers that drop.
         norms: how batch norms are computed: "own", "synchronised", "frozen" or "none".
         broken: files that could not be read, with the reason.
         say: receives lines for the person while it is made ready.
@@ -164,6 +167,8 @@ class Run:
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         net = plan.model.net.to(team.device, memory_format=layout)  # type: ignore[call-overload]
         make_trainable(net)
+        team.same(net)
+        self.keys = make_keyed(net)
         self.frozen = optim.freeze(net, settings.freeze, norms=settings.freeze_norms)
         self.norms = describe(net, frozen=settings.freeze_norms, world=team.world)
         self.moving: state.Moving[Network] = state.begin(net, settings, team.device)
@@ -207,7 +212,7 @@ class Run:
             (plan.train, plan.val),
             Path(plan.settings.proposals) if plan.settings.proposals else plan.out / FILE,
             search=self.team.first,
-            wait=self.team.wait,
+            share=self.team.shared,
             say=self._say,
         )
 
@@ -228,8 +233,9 @@ class Run:
         return self._load(self._stream.batches(start, stop))
 
     def validation_batches(self) -> Iterator[Loaded]:
-        """Every validation image, in order."""
-        return self._load(loader.plain_batches(self._val, self.plan.settings.batch))
+        """Of the validation images, in order, the batches that this process measures."""
+        batches = loader.plain_batches(self._val, self.plan.settings.batch)
+        return self._load(islice(batches, self.team.rank, None, self.team.world))
 
     def first_images(self, count: int) -> Loaded:
         """The first images of the stream, as training sees them."""

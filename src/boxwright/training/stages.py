@@ -80,7 +80,7 @@ def train_rcnn(todo: Plan, *, resume: bool, overwrite: bool, device: str, say: S
             say("stage 5 of 5: measuring")
             model = _judged(todo.model, tuned, judges)
             model.net.to(here.device)
-            report = evaluate_model(
+            measured = here.first and evaluate_model(
                 model,
                 todo.val,
                 propose=propose,
@@ -88,6 +88,8 @@ def train_rcnn(todo: Plan, *, resume: bool, overwrite: bool, device: str, say: S
                 facts={"file": BEST},
                 watch=lambda results: watch(results, "measuring", len(todo.val)),
             )
+        report = here.told(measured)
+        assert report
         model.manifest = with_thresholds(model.manifest, report)
         if here.first:
             model.save(todo.out / BEST)
@@ -203,7 +205,7 @@ def _regions(todo: Plan, here: Team, say: Say) -> Known:
             (todo.train, todo.val),
             _proposals(todo),
             search=here.first,
-            wait=here.wait,
+            share=here.shared,
             say=say,
             watch=Watch(stop, say),
             policy=todo.settings.bad_images,
@@ -217,23 +219,21 @@ def _regions(todo: Plan, here: Team, say: Say) -> Known:
 def _fine_tuned(tuning: Tuning, start: Path, here: Team, say: Say) -> tuple[Model, dict[str, Any]]:
     """The network with the softmax it was fine-tuned by, and the record of the fine-tuning."""
     done, best = tuning.out / DONE, tuning.out / BEST
-    if not done.exists():
+    if not here.told(done.exists()):
         say("stage 2 of 5: fine-tuning")
-        going = (tuning.out / LAST).exists()
+        going = here.told((tuning.out / LAST).exists())
         if not going:
-            copy_strictly(
-                tuning.model.net, state.tensors(_kept(start, "begin the run anew with --overwrite")), start
-            )
+            first = _kept(here.shared(start), "begin the run anew with --overwrite")
+            copy_strictly(tuning.model.net, state.tensors(first), start)
         result = train_net(tuning, resume=going, overwrite=not going, device=str(here.device))
         told = {"seconds": result.seconds, "iterations": result.iterations, "broken": result.broken}
         if here.first:
             write_text(done, json.dumps({**told, "facts": tuning.facts()}))
-        here.wait()
     else:
         say("stage 2 of 5: fine-tuning is done")
-    record = _record(done)
+    record = _record(here.shared(done))
     state.compare(record["facts"], tuning.facts(), done)
-    file = _kept(best, f"delete {tuning.out} and {AGAIN}: that stage begins anew")
+    file = _kept(here.shared(best), f"delete {tuning.out} and {AGAIN}: that stage begins anew")
     # From the file in any case, and into a network that training has not laid out otherwise in memory: so what
     # follows is the same to the bit whether the run was stopped here or not.
     tuned = _with_softmax(tuning.model)

@@ -57,7 +57,7 @@ def take_step(
     # All that the processor wants to know of a step comes over in one piece.
     report = dict(zip(sums, team.mean(torch.stack(list(sums.values()))).tolist(), strict=True))
     stopping = report.pop("stopping") > 0
-    report = check_finite(report, paths, moving)
+    report = check_finite(report, paths, moving, team)
     moving.precision.step(moving.optimiser)
     moving.optimiser.zero_grad(set_to_none=True)
     if moving.ema is not None:
@@ -65,12 +65,15 @@ def take_step(
     return report, stopping
 
 
-def check_finite(report: dict[str, float], paths: list[str], moving: Moving[Any]) -> dict[str, float]:
+def check_finite(
+    report: dict[str, float], paths: list[str], moving: Moving[Any], team: Team
+) -> dict[str, float]:
     """Stop before a step that would spoil the weights; returns what is finite.
 
     A scaled gradient that overflows is no reason: float16's scale is lowered and the step left out.
     """
     bad = [name for name, value in report.items() if not math.isfinite(value)]
     if bad and not (moving.precision.scaled and bad == ["gradient"]):
+        paths = team.told([path for part in team.gathered(paths) for path in part])
         raise DivergenceError(f"the {bad[0]} of iteration {moving.progress.iteration + 1}", paths)
     return {name: value for name, value in report.items() if name not in bad}

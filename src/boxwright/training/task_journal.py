@@ -61,8 +61,8 @@ class TaskJournal:
         self._task, self._settings, self._moving, self._team = task, settings, moving, team
         self._out, self._facts, self._show = out, facts, show
         if resume:
-            need(out / LAST)
-            state.read_last(out / LAST, moving, facts)
+            need(out / LAST, team)
+            state.read_last(team.shared(out / LAST), moving, facts)
         elif team.first:
             clear(out, overwrite)
 
@@ -144,6 +144,7 @@ class TaskJournal:
             "examples": self._task.count,
             "iterations": self._settings.total(self._task.count),
             "processes": self._team.world,
+            "norms": self._facts["norms"],
             "device": str(self._team.device),
             "threads": torch.get_num_threads(),
             "parameters": sum(p.numel() for p in self._task.net.parameters()),

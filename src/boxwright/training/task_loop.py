@@ -26,18 +26,21 @@ from boxwright.files import write_text
 from boxwright.modelfile import read_net
 from boxwright.training import display, optim, state
 from boxwright.training.distributed import Team, team
+from boxwright.training.dropping import make_keyed
 from boxwright.training.folder import locked
 from boxwright.training.journal import BEST, LAST
-from boxwright.training.loader import order
+from boxwright.training.loader import image_key, order
 from boxwright.training.memory import keep_freed_memory
-from boxwright.training.norms import make_trainable
+from boxwright.training.norms import describe, make_trainable
 from boxwright.training.pace import place_in
 from boxwright.training.settings import DescentSettings
 from boxwright.training.step import take_step
 from boxwright.training.stop import DivergenceError, Interrupted, StopRequest
-from boxwright.training.task import Example, Task
+from boxwright.training.task import Task
 from boxwright.training.task_journal import TaskJournal
 
+Examples = tuple[list[np.ndarray], list[str], list[int]]
+"""The arrays of a batch, its files, and the keys of its examples."""
 AHEAD = 2
 """Batches that are made beside the step that is taken."""
 
@@ -97,21 +100,21 @@ def train_task(
         display.shown(here.first) as show,
         TaskRun(task, settings, here) as run,
         TaskJournal(
-            task, settings, run.moving, here, out, _facts(task, settings), show, resume, overwrite
+            task, settings, run.moving, here, out, _facts(task, settings, run), show, resume, overwrite
         ) as journal,
         StopRequest() as stop,
     ):
         try:
             run.fit(journal, stop)
         except DivergenceError as error:
-            write_text(out / "not_finite.txt", "\n".join(error.images) + "\n")
+            if here.first:
+                write_text(out / "not_finite.txt", "\n".join(error.images) + "\n")
             raise
         except (Interrupted, InputError):
             journal.save()
             raise
         progress = run.moving.progress
-        here.wait()  # the first process may still be writing it
-        tensors, card = read_net(out / BEST, task.card.task)
+        tensors, card = read_net(here.shared(out / BEST), task.card.task)
         task.net.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
         task.net.eval()
         return Trained(out, out / BEST, out / LAST, task.net, card, progress.iteration, progress.seconds)
@@ -122,6 +125,8 @@ class TaskRun:
 
     Attributes:
         moving: network, optimiser, EMA, precision and progress: what `last` holds.
+        keys: of the examples that the network is being fed, for its layers that drop.
+        norms: how batch norms are computed: "own", "synchronised", "frozen" or "none".
     """
 
     def __init__(self, task: Task, settings: DescentSettings, here: Team) -> None:
@@ -134,6 +139,9 @@ class TaskRun:
         self.task, self.settings, self.team = task, settings, here
         net = task.net.to(here.device, memory_format=self._layout)  # type: ignore[call-overload]
         make_trainable(net)
+        here.same(net)
+        self.keys = make_keyed(net)
+        self.norms = describe(net, frozen=settings.freeze_norms, world=here.world)
         self.frozen = optim.freeze(net, settings.freeze, norms=settings.freeze_norms)
         self.moving: state.Moving[nn.Module] = state.begin(net, settings, here.device)
         self._stack = ExitStack()
@@ -180,12 +188,11 @@ class TaskRun:
             if journal.save_is_due:
                 journal.save()
 
-    def _taught(
-        self, batches: Iterator[tuple[list[np.ndarray], list[str]]]
-    ) -> Iterator[tuple[dict[str, Tensor], list[str]]]:
+    def _taught(self, batches: Iterator[Examples]) -> Iterator[tuple[dict[str, Tensor], list[str]]]:
         # All at once, so that an unreadable image is met before anything has moved.
-        for arrays, paths in [next(batches) for _ in range(self.settings.accumulate)]:
+        for arrays, paths, keys in [next(batches) for _ in range(self.settings.accumulate)]:
             tensors = [self._on_device(array) for array in arrays]
+            self.keys.begin(torch.tensor(keys, device=self.team.device))
             with self.moving.precision.autocast():
                 losses = self.task.losses(self.moving.net, *tensors)
             yield losses, paths
@@ -194,7 +201,7 @@ class TaskRun:
         layout = self._layout if array.ndim == 4 else torch.contiguous_format
         return torch.from_numpy(array).to(self.team.device, memory_format=layout)
 
-    def _batches(self, start: int, stop: int) -> Iterator[tuple[list[np.ndarray], list[str]]]:
+    def _batches(self, start: int, stop: int) -> Iterator[Examples]:
         """The batches of this process from number `start` to before `stop`, some made ahead."""
         pending = [self._makers.submit(self._batch, n) for n in range(start, min(start + AHEAD, stop))]
         for number in range(start, stop):
@@ -202,33 +209,38 @@ class TaskRun:
                 pending.append(self._makers.submit(self._batch, number + AHEAD))
             yield pending.pop(0).result()
 
-    def _batch(self, number: int) -> tuple[list[np.ndarray], list[str]]:
+    def _batch(self, number: int) -> Examples:
         share = self.settings.batch // self.team.world
         first = number * self.settings.batch + self.team.rank * share
-        examples = [self._example(position) for position in range(first, first + share)]
+        seed, places = self.settings.seed, [self._place(at) for at in range(first, first + share)]
+        examples = [self.task.example(index, sample_rng(seed, epoch, index)) for epoch, index in places]
         arrays = [np.stack(parts) for parts in zip(*(one.arrays for one in examples), strict=True)]
-        return arrays, [one.path for one in examples]
+        keys = [image_key(seed, epoch, index) for epoch, index in places]
+        return arrays, [one.path for one in examples], keys
 
-    def _example(self, position: int) -> Example:
-        """The example at a position of the stream of permutations (`boxwright.training.loader`)."""
+    def _place(self, position: int) -> tuple[int, int]:
+        """Epoch and example at a position of the stream of permutations (`boxwright.training.loader`)."""
         epoch, place = divmod(position, self.task.count)
-        index = int(order(self.task.count, self.settings.seed, epoch)[place])
-        return self.task.example(index, sample_rng(self.settings.seed, epoch, index))
+        return epoch, int(order(self.task.count, self.settings.seed, epoch)[place])
 
     def _measure(self) -> tuple[dict[str, float], np.ndarray | None]:
-        net = self.moving.best_net.eval()
+        """The figures, which the first process finds for all, and the picture, which it alone shows."""
+        net, figures, picture = self.moving.best_net.eval(), {}, None
         # Networks that sample draw; what is drawn to look at them must not be missing in the run.
         forked = torch.random.fork_rng([self.team.device] if self.team.device.type == "cuda" else [])
         with forked, torch.inference_mode():
-            return self.task.measure(net), self.task.picture(net) if self.team.first else None
+            if self.team.first:
+                figures, picture = self.task.measure(net), self.task.picture(net)
+        return self.team.told(figures), picture
 
     @property
     def _layout(self) -> torch.memory_format:
         return torch.channels_last if self.settings.channels_last else torch.contiguous_format
 
 
-def _facts(task: Task, settings: DescentSettings) -> dict[str, Any]:
+def _facts(task: Task, settings: DescentSettings, run: TaskRun) -> dict[str, Any]:
     values = {f"train.{key}": value for key, value in asdict(settings).items() if key not in state.NEUTRAL}
     values |= {f"{task.card.task}.{key}": value for key, value in task.card.settings.items()}
-    plain: dict[str, Any] = json.loads(json.dumps(values | {"task": task.card.task} | task.facts()))
+    values |= {"task": task.card.task, "processes": run.team.world, "norms": run.norms}
+    plain: dict[str, Any] = json.loads(json.dumps(values | task.facts()))
     return plain

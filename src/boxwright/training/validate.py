@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from boxwright.data.records import Dataset
 from boxwright.decode import Decoder
 from boxwright.evaluate.accuracy import label_metrics
 from boxwright.evaluate.coco import coco_metrics
@@ -30,10 +32,12 @@ class Validation:
     """What one pass over the validation images gave.
 
     Attributes:
-        results: one per image, in the data set's order; images that could not be read have none in them.
+        results: one per image, in the data set's order; images that could not be read have none in them. Of several
+            processes the first one has them.
         losses: means over images, by part, and their sum as "loss".
         metrics: COCO's twelve numbers by name.
-        broken: files that could not be read, with the reason.
+        broken: files that could not be read so far, in training too, with the reason; of several processes the
+            first one has all of them.
     """
 
     results: tuple[Result, ...]
@@ -44,11 +48,11 @@ class Validation:
 
 @torch.inference_mode()
 def validate(run: Run, loaded: Iterator[Loaded]) -> Validation:
-    """Measure the weights that a run would keep on its validation images.
+    """Measure the weights that a run would keep on its validation images; each process takes its share of them.
 
     Args:
         run: its `best_net` is put into evaluation mode and left there.
-        loaded: the images, in order.
+        loaded: this process's share of the images, in order.
 
     Raises:
         InputError: an image could not be read and the loader's policy is "error".
@@ -57,7 +61,7 @@ def validate(run: Run, loaded: Iterator[Loaded]) -> Validation:
     net = run.best_net.eval()
     results: dict[int, Result] = {}
     sums: dict[str, float] = {}
-    broken: dict[str, str] = {}
+    broken = dict(run.broken)
     for part in loaded:
         broken |= {one.path: one.reason for one in part.broken}
         if part.batch is None:
@@ -72,14 +76,35 @@ def validate(run: Run, loaded: Iterator[Loaded]) -> Validation:
         fed = (batch.sizes, batch.scales) if scaled else (batch.sizes,)
         found = as_results(model.decoder(seen, *fed), part, model.manifest)
         results |= dict(zip(part.indices, found, strict=True))
-    everything = tuple(
-        results[i] if i in results else _nothing(sample.size or (1, 1)) for i, sample in enumerate(dataset)
-    )
+    parts = run.team.gathered((results, sums, broken))
+    losses, metrics = run.team.told(_figures(dataset, parts) if parts else None) or ({}, {})
+    shares = [share for share, _, _ in parts]
     return Validation(
-        results=everything,
-        losses={name: value / max(1, len(results)) for name, value in sums.items()},
-        metrics=coco_metrics(dataset, everything).numbers() | label_metrics(dataset, everything),
-        broken=broken,
+        results=_everything(dataset, shares) if parts else (),
+        losses=losses,
+        metrics=metrics,
+        broken={path: reason for _, _, some in parts for path, reason in some.items()} or broken,
+    )
+
+
+def _figures(
+    dataset: Dataset, parts: Sequence[tuple[dict[int, Result], dict[str, float], dict[str, str]]]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Mean losses and metrics over the shares of all processes."""
+    shares = [results for results, _, _ in parts]
+    images, sums = sum(map(len, shares)), Counter[str]()
+    for _, some, _ in parts:
+        sums.update(some)
+    everything = _everything(dataset, shares)
+    metrics = coco_metrics(dataset, everything).numbers() | label_metrics(dataset, everything)
+    return {name: value / max(1, images) for name, value in sums.items()}, metrics
+
+
+def _everything(dataset: Dataset, shares: Sequence[dict[int, Result]]) -> tuple[Result, ...]:
+    """One result per image, in the data set's order."""
+    known = {index: result for share in shares for index, result in share.items()}
+    return tuple(
+        known[i] if i in known else _nothing(sample.size or (1, 1)) for i, sample in enumerate(dataset)
     )
 
 
@@ -99,7 +124,8 @@ def to_device(batch: Batch, device: torch.device, *, channels_last: bool) -> Bat
     def move(value: Tensor) -> Tensor:
         return value.pin_memory().to(device, non_blocking=True)
 
-    targets = Targets(*(move(getattr(batch.targets, field.name)) for field in fields(Targets)))
+    found = {field.name: getattr(batch.targets, field.name) for field in fields(Targets)}
+    targets = Targets(**{name: move(value) for name, value in found.items() if value is not None})
     images = move(batch.images).contiguous(memory_format=layout)
     scales = None if batch.scales is None else move(batch.scales)
     return Batch(images, move(batch.sizes), targets, batch.paths, proposals, scales)
