@@ -35,6 +35,7 @@ from boxwright.cli import (
     weights,
 )
 from boxwright.cli.boundary import STOPPED, Verbs
+from boxwright.cli.first_alone import first_alone
 from boxwright.errors import InputError, ToldElsewhereError
 from boxwright.quiet import silence
 from boxwright.stopping import NOTHING
@@ -113,7 +114,8 @@ def main() -> None:
     silence()
     try:
         # Not typer's own handling: its box around a usage error is four lines where one will do.
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        with first_alone():
+            code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         if code == _INTERRUPTED:
             # Newer typers turn Ctrl-C into this code instead of letting it through.
             raise KeyboardInterrupt

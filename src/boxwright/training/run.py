@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -73,9 +72,8 @@ def train(
     """
     todo = plan(model, dataset, val, Path(out), settings, augment, overfit=overfit_one_batch)
     warnings = learnable(todo.train, todo.val)
-    if not int(os.environ.get("RANK", "0")):
-        for line in warnings:
-            print(printable(f"warning: {line}"), file=sys.stderr)
+    for line in warnings:
+        print(printable(f"warning: {line}"), file=sys.stderr)
     recipe = RECIPES.get(todo.model.manifest.recipe)
     scheme = SCHEMES["descent" if recipe is None or overfit_one_batch else recipe.scheme]
     with locked(todo.out):

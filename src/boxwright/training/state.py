@@ -204,7 +204,8 @@ def compare(then: dict[str, Any], now: dict[str, Any], path: Path) -> None:
     Raises:
         InputError: they differ; says in what.
     """
-    for key in sorted({*then, *now}):
+    # How many processes there are decides other facts, so it is named before them.
+    for key in sorted({*then, *now}, key=lambda key: (key != "processes", key)):
         if key in SINCE and key not in then:
             continue
         if then.get(key) != now.get(key):

@@ -88,4 +88,5 @@ class StopRequest:
         self.asked, self._since = True, time.monotonic()
         # Written past Python's buffers, which a signal may have found half way through a line.
         text = b"\nfinishing the batch and saving; press Ctrl-C again to drop what is not saved\n"
-        os.write(2, text)
+        if not int(os.environ.get("RANK", "0")):
+            os.write(2, text)
