@@ -181,9 +181,12 @@ def _check_found(
     rows = scores.shape[:2]
     if boxes.shape != (*rows, 4) or labels.shape != rows or valid.shape != rows or rows[:1] != (images,):
         raise ValueError("its outputs have other shapes than a detector's")
-    if (boxes.dtype, scores.dtype, valid.dtype) != (np.float32, np.float32, np.bool_) or (
-        labels.dtype.kind != "i" or labels.dtype.itemsize != 8
-    ):
+    if [array.dtype.str.lstrip("<=|") for array in (boxes, scores, labels, valid)] != [
+        "f4",
+        "f4",
+        "i8",
+        "b1",
+    ]:
         raise ValueError("its outputs have other types than a detector's")
     if ((labels < 0) | (labels >= classes))[valid].any():
         raise ValueError("it answers with classes that it does not have")
