@@ -24,7 +24,6 @@ from boxwright.regular import check_regular
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
 """What `replacing` calls a file that is not complete."""
-_ADDRESS = re.compile(r"(https?|ftp|s3|gs|az|abfss?|hdfs|rtsp):/", re.IGNORECASE)
 _LONGEST_STEM = 200
 """Bytes of a file's name that its temporary file repeats."""
 _BEGINNINGS = tuple("=+-@\t\r")
@@ -134,18 +133,6 @@ def spreadsheet_text(cell: str) -> str:
 
 def _runs(text: str) -> bool:
     return text[:1] in _BEGINNINGS and not _NUMBER.fullmatch(text)
-
-
-def refuse_address(name: str | Path) -> None:
-    """See that a name is no address of the network: nothing is fetched unless a download is asked for.
-
-    Raises:
-        InputError: it is one.
-    """
-    if match := _ADDRESS.match(str(name)):
-        # A path drops the second slash.
-        shown = f"{match[1]}://{str(name)[match.end() :].lstrip('/')}"
-        raise InputError("is an address, and nothing is fetched", path=shown, hint="download it first")
 
 
 def sweep(folder: Path) -> None:

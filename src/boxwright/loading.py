@@ -6,8 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from boxwright.addresses import refuse_address
 from boxwright.errors import InputError, near
-from boxwright.files import refuse_address
 
 if TYPE_CHECKING:
     from boxwright.model import Model

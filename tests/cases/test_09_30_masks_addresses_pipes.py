@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from boxwright.addresses import refuse_address
 from boxwright.errors import InputError
-from boxwright.files import refuse_address
 from boxwright.images import read_header, read_image
 from boxwright.loading import load
 from boxwright.runtime.sources import Sources

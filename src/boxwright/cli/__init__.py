@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import typer
 
+from boxwright.addresses import refuse_address
 from boxwright.cli import (
     anchors,
     check,
@@ -114,6 +115,7 @@ def main() -> None:
     silence()
     try:
         # Not typer's own handling: its box around a usage error is four lines where one will do.
+        _refuse_addresses(sys.argv[1:])
         with first_alone():
             code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         if code == _INTERRUPTED:
@@ -140,6 +142,14 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse_addresses(words: list[str]) -> None:
+    """Spark reads from stores that have addresses; nothing else does."""
+    if any(word.partition("=")[0] == "--spark" for word in words):
+        return
+    for word in words:
+        refuse_address(word.partition("=")[2] if word.startswith("--") else word)
 
 
 def _message(error: Exception) -> str:

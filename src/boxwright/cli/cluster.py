@@ -21,6 +21,7 @@ from boxwright.cli.features import (
     build,
     if_extraction_stops,
 )
+from boxwright.cli.passed_over import tell_passed_over
 
 if TYPE_CHECKING:
     from boxwright.cluster.local import ClusterSettings
@@ -149,6 +150,7 @@ def command(
         from boxwright.cluster.pictures import list_pictures
 
         if_extraction_stops(table)
+        tell_passed_over([source])
         found = list_pictures(source, split, without=out)
         network = build(backbone, tap, pool, size, weights, threads, engine)
         done = extract(found, network, table, Pace(batch, jobs), watch=progress)

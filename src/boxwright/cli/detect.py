@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from boxwright.cli.passed_over import tell_passed_over
+
 MODELS = (".safetensors", ".onnx", ".xml", ".pt", ".pth", ".bin", ".ckpt", ".pkl")
 """Endings of files that were meant as models, though not all of them can be."""
 DEFAULT = "everyday"
@@ -76,6 +78,7 @@ def command(
         on_spark.refuse(as_json=as_json, csv=csv, coco=coco, sources=source)
         raise typer.Exit(on_spark.detect(spark, model, source[0], out, score, batch))
     predictor = load(model, engine="onnx").predictor()
+    tell_passed_over(source)
     sources = Sources(source, sys.stdin, without=out)
     waiting: deque[Item] = deque()
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright.cli.passed_over import tell_passed_over
+
 if TYPE_CHECKING:
     from boxwright.cluster.features import Network
 
@@ -77,6 +79,7 @@ def command(
     if out.suffix.lower() != ".parquet":
         raise InputError("features go into a .parquet file", path=out, hint="such as features.parquet")
     if_extraction_stops(out)
+    tell_passed_over([images])
     pictures = list_pictures(images, split)
     network = build(backbone, tap, pool, size, weights, threads, engine)
     done = extract(pictures, network, out, Pace(batch, jobs), overwrite=overwrite, watch=progress)

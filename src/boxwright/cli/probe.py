@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from boxwright.cli.passed_over import tell_passed_over
+
 
 def command(
     images: Annotated[
@@ -63,6 +65,7 @@ def command(
 
     if out.exists() and not out.is_dir():
         raise InputError("is a file", path=out, hint="name a folder for the figures")
+    tell_passed_over(images)
     files = [
         path for path in Sources(images, without=out).files() if path.suffix.lower() not in VIDEO_EXTENSIONS
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright.cli.passed_over import tell_passed_over
 from boxwright.cli.pictures import Model, pictures
 from boxwright.cli.teach import AsJson, Batch, Device, Epochs, Lr, Minutes, Overwrite, Resume, Seed, Weights
 
@@ -265,6 +266,7 @@ def apply(
     from boxwright.segment.model import load_segmenter
     from boxwright.stopping import AGAIN, if_stopped
 
+    tell_passed_over([source])
     todo = jobs(source, out)
     if_stopped(lambda standing: f"masks of {pictures(standing.done)} are in {out}; {AGAIN}")
     segmenter = load_segmenter(model, device, threads)

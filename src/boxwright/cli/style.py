@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from boxwright.cli.passed_over import tell_passed_over
 from boxwright.cli.pictures import Images, Model, Out, Threads
 from boxwright.cli.teach import AsJson, Batch, Device, Epochs, Lr, Minutes, Overwrite, Resume, Seed, Weights
 
@@ -220,6 +221,7 @@ def train(
     descent = changed(STYLE_TRAINING, changes["train"] | steps, name="train")
     shape = changed(StyleNetSettings(), changes["style"], name="style")
     wanted = read_image(style)
+    tell_passed_over([images])
     learned, held = hold_back(find_pictures(images), shape.held, descent.seed)
     by = _loss_weights(
         backbone, preset, pooling, content_taps, style_taps, content_weight, style_weight, smooth, NET_WEIGHTS
@@ -267,6 +269,7 @@ def apply(
     from boxwright.stopping import AGAIN, if_stopped
 
     single = is_one_file(images, out)
+    tell_passed_over(images)
     sources = Sources(images, without=None if single else out)
     painter = Painter.open(model, size=size, threads=threads, device=device)
     items = progress(sources, "painting", sources.total)

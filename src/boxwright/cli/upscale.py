@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright.cli.passed_over import tell_passed_over
 from boxwright.cli.pictures import Images, Model, Out, Threads
 from boxwright.cli.teach import (
     AsJson,
@@ -117,6 +118,7 @@ def train(
     shape = given(blocks=blocks, channels=channels)
     settings = changed(asked, changes["upscale"] | shape, name="upscale")
     steps = given(epochs=epochs, minutes=minutes, batch=batch, lr=lr, seed=seed)
+    tell_passed_over([images])
     found = find_pictures(images)
     if val is None:
         learned, held = hold_back(found, settings.held, settings.seed)
@@ -179,6 +181,7 @@ def apply(
     from boxwright.stopping import AGAIN, if_stopped
 
     single = is_one_file(images, out)
+    tell_passed_over(images)
     sources = Sources(images, without=None if single else out)
     enlarger = Enlarger.open(model, tile=tile, threads=threads, device=device)
     done, troubles = 0, 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from boxwright.cli.passed_over import tell_passed_over
 from boxwright.cli.teach import (
     AsJson,
     Backbone,
@@ -144,6 +145,7 @@ def train(
     settings = changed(asked, changes["vae"], name="vae")
     steps = given(epochs=epochs, minutes=minutes, batch=batch, lr=lr, seed=seed)
 
+    tell_passed_over([images])
     learned, held = hold_back(find_pictures(images), settings.held, settings.seed)
     say(f"{len(held)} of {len(learned) + len(held)} pictures are held out for validation (seed {seed})")
 

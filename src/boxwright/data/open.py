@@ -9,6 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from boxwright.addresses import refuse_address
 from boxwright.data.findings import CHECKS
 from boxwright.data.formats import coco, folders, tables, voc, yolo
 from boxwright.data.formats.dialects import createml, cvat, labelme, labelstudio, lines, via
@@ -18,7 +19,6 @@ from boxwright.data.formats.options import DEFAULT, ReadOptions
 from boxwright.data.formats.reading import split_rank
 from boxwright.data.records import Dataset, Finding, Report, Sample
 from boxwright.errors import InputError
-from boxwright.files import refuse_address
 
 Policy = Literal["error", "skip"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from boxwright.addresses import refuse_address
 from boxwright.errors import InputError
-from boxwright.files import refuse_address
 from boxwright.images import EXTENSIONS
 
 VIDEO_EXTENSIONS = frozenset({".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"})

@@ -23,6 +23,7 @@ from boxwright.data.named import read_named
 from boxwright.data.open import Found, detect, read_split
 from boxwright.data.records import Dataset, Finding
 from boxwright.errors import InputError, near
+from boxwright.other_kinds import other_kinds
 
 _NONE: Mapping[str, Path] = MappingProxyType({})
 
@@ -122,6 +123,9 @@ def examine(
     parts = read_parts(path, there, options, named)
     findings = [found for part in parts.values() for found in part.findings]
     findings += [finding("file-passed-over", file, "", why) for file, why in there.passed_over]
+    if path.is_dir():
+        why = "is a picture of a kind that is not read; convert it to JPEG or PNG"
+        findings += [finding("file-passed-over", file, "", why) for file in other_kinds(path)]
     sides = {split: {sample.path for sample in part} for split, part in parts.items()}
     whole = unions(sides)
     probes: dict[Path, Probe] = {}
