@@ -20,7 +20,9 @@ _KEPT = 3
 
 def main() -> int:
     options = argparse.ArgumentParser(prog="python -m benchmarks.fuzz")
-    options.add_argument("--minutes", type=float, default=1.0, help="of processor time, in the commands themselves")
+    options.add_argument(
+        "--minutes", type=float, default=1.0, help="of processor time, in the commands themselves"
+    )
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--kinds", default=",".join(cases.KINDS))
     options.add_argument("--keep", type=Path, default=Path("fuzz-failures"), help="where failures are kept")
@@ -96,7 +98,9 @@ def _replay(kept: Path, room: Path) -> int:
     words = json.loads((kept / "case.json").read_text())["words"]
     shutil.copytree(kept / "files", room / "files", symlinks=True)
     ended = runner.run(words, room / "files")
-    print(ended.output, f"\nexit {ended.code} after {ended.seconds:.1f} s: {ended.wrong or 'as it should be'}")
+    print(
+        ended.output, f"\nexit {ended.code} after {ended.seconds:.1f} s: {ended.wrong or 'as it should be'}"
+    )
     return 1 if ended.wrong else 0
 
 

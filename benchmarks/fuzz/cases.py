@@ -13,7 +13,16 @@ from benchmarks.fuzz.forged import forge
 from benchmarks.fuzz.mutations import NUMBERS, TEXTS, mutate_bytes, mutate_text
 
 IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".jp2", ".avif")
-_LONG = ("demo", "style paint", "style train", "vae train", "upscale train", "segment train", "train", "compare")
+_LONG = (
+    "demo",
+    "style paint",
+    "style train",
+    "vae train",
+    "upscale train",
+    "segment train",
+    "train",
+    "compare",
+)
 """Commands that may rightly take long: their arguments are tried on what is no data set."""
 
 Words = list[str]
@@ -36,10 +45,19 @@ def annotations(seeds: Path, here: Path, rng: random.Random) -> Words:
                 ["check", name],
                 ["check", name, "--json"],
                 ["check", name, "--fix", "out/fixed"],
-                ["convert", name, "out/made", "--to", rng.choice(("coco", "voc", "yolo", "csv")), "--skip-bad"],
+                [
+                    "convert",
+                    name,
+                    "out/made",
+                    "--to",
+                    rng.choice(("coco", "voc", "yolo", "csv")),
+                    "--skip-bad",
+                ],
                 ["convert", name, "out/made", "--to", rng.choice(("coco", "voc", "yolo", "csv"))],
                 ["anchors", name],
-                ["eval", "blood-cells", name, "--out", "out/e", "--skip"] if rng.random() < 0.3 else ["check", name],
+                ["eval", "blood-cells", name, "--out", "out/e", "--skip"]
+                if rng.random() < 0.3
+                else ["check", name],
             )
         )
     ]
@@ -140,8 +158,26 @@ def arguments(seeds: Path, here: Path, rng: random.Random) -> Words:
     (here / "empty").mkdir()
     (here / "a.txt").write_text("0 1 2\n")
     name, command = rng.choice(_commands())
-    sound = ["a.png", "data", "blood-cells", "data/data.yaml", *(str(file) for file in (seeds / "models").iterdir())]
-    odd = ["empty", "a.txt", "no", "", ".", "-", "a\udcff.png", "x" * 300, "http://example.org/a.png", "*.png", "[a]"]
+    sound = [
+        "a.png",
+        "data",
+        "blood-cells",
+        "data/data.yaml",
+        *(str(file) for file in (seeds / "models").iterdir()),
+    ]
+    odd = [
+        "empty",
+        "a.txt",
+        "no",
+        "",
+        ".",
+        "-",
+        "a\udcff.png",
+        "x" * 300,
+        "http://example.org/a.png",
+        "*.png",
+        "[a]",
+    ]
     given = odd if name in _LONG else sound + odd
     words = name.split()
     for parameter in command.params:
@@ -149,10 +185,16 @@ def arguments(seeds: Path, here: Path, rng: random.Random) -> Words:
         if parameter.name in ("help", "spark", "out", "fix", "target"):
             continue
         if flag is None:
-            words += [rng.choice(given) for _ in range(rng.choice((1, 1, 1, 2)) if parameter.nargs != 1 else 1)]
+            words += [
+                rng.choice(given) for _ in range(rng.choice((1, 1, 1, 2)) if parameter.nargs != 1 else 1)
+            ]
         elif rng.random() < 0.2:
             plain = getattr(parameter, "is_flag", False)
-            words += [flag] if plain else [flag, rng.choice((*NUMBERS, *TEXTS, *sound[:4], "cpu", "none", "1", "2"))]
+            words += (
+                [flag]
+                if plain
+                else [flag, rng.choice((*NUMBERS, *TEXTS, *sound[:4], "cpu", "none", "1", "2"))]
+            )
     names = {parameter.name for parameter in command.params}
     if "target" in names:
         words.insert(2, "out/target")
@@ -181,7 +223,9 @@ def _commands() -> list[tuple[str, typer.core.TyperCommand]]:
     whole = typer.main.get_command(app)
     for name, command in whole.commands.items():  # type: ignore[attr-defined]
         inner = getattr(command, "commands", None)
-        found += [(name, command)] if inner is None else [(f"{name} {verb}", one) for verb, one in inner.items()]
+        found += (
+            [(name, command)] if inner is None else [(f"{name} {verb}", one) for verb, one in inner.items()]
+        )
     return [(name, command) for name, command in found if name != "demo"]
 
 

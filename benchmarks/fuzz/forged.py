@@ -27,7 +27,13 @@ def forge(path: Path, rng: random.Random) -> None:
         return
     try:
         path.write_bytes(way(content, rng))
-    except (ValueError, KeyError, IndexError, OverflowError, TypeError):  # damage that its own library refuses
+    except (
+        ValueError,
+        KeyError,
+        IndexError,
+        OverflowError,
+        TypeError,
+    ):  # damage that its own library refuses
         path.write_bytes(mutate_bytes(content, rng))
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,12 @@ MEMORY = 6 << 30
 CPU_SECONDS, WALL_SECONDS = 60, 240
 """What a command may take; the second is for a machine that others use too."""
 _LONGEST_LINE = 2100
+_LOADED = (
+    "torch", "onnxruntime", "onnx", "pyarrow.parquet", "sklearn.cluster", "matplotlib.pyplot", "numba",
+    "hotcoco", "skimage", "PIL.Image", "boxwright.cli", "boxwright.model", "boxwright.evaluate",
+    "boxwright.data.open", "boxwright.recipes", "boxwright.training.run", "boxwright.cluster.table",
+    "boxwright.runtime.onnx", "boxwright.nets",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,11 +49,7 @@ def preload() -> None:
     """Import what commands import, once for all cases; no case begins with threads that a fork would lose."""
     import importlib
 
-    for name in (
-        "torch onnxruntime onnx pyarrow.parquet sklearn.cluster matplotlib.pyplot numba hotcoco skimage PIL.Image "
-        "boxwright.cli boxwright.model boxwright.evaluate boxwright.data.open boxwright.recipes "
-        "boxwright.training.run boxwright.cluster.table boxwright.runtime.onnx boxwright.nets"
-    ).split():
+    for name in _LOADED:
         try:
             importlib.import_module(name)
         except ImportError:
@@ -79,10 +82,8 @@ def forked(what: Callable[[], int], output: Path) -> tuple[int, float]:
         if time.monotonic() - began > WALL_SECONDS:
             os.killpg(child, signal.SIGKILL)
         time.sleep(0.005)
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(child, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     return os.waitstatus_to_exitcode(status), time.monotonic() - began
 
 
@@ -115,7 +116,9 @@ def run(words: list[str], here: Path) -> Ended:
 def _wrong(code: int, said: str, before: dict[str, str], after: dict[str, str]) -> str:
     if "Traceback (most recent call last)" in said:
         # Of several threads and processes the last one is the command's own.
-        frames = [line.strip() for line in said.splitlines() if line.startswith("  File ") and "boxwright" in line]
+        frames = [
+            line.strip() for line in said.splitlines() if line.startswith("  File ") and "boxwright" in line
+        ]
         at = frames[-1].rpartition("/src/")[2] if frames else "?"
         kind = next((line for line in reversed(said.splitlines()) if line and line[0].isalpha()), "?")
         return f"traceback: {kind.split(':')[0]} at {at}"
@@ -167,9 +170,9 @@ def _redirect(output: Path) -> None:
     os.dup2(empty, 0)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
-    sys.stdin = open(0, closefd=False)  # noqa: PTH123, SIM115
-    sys.stdout = open(1, "w", closefd=False, errors="backslashreplace")  # noqa: PTH123, SIM115
-    sys.stderr = open(2, "w", closefd=False, errors="backslashreplace")  # noqa: PTH123, SIM115
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", closefd=False, errors="backslashreplace")  # noqa: SIM115
+    sys.stderr = open(2, "w", closefd=False, errors="backslashreplace")  # noqa: SIM115
 
 
 def keep(folder: Path, here: Path, words: list[str], ended: Ended) -> None:

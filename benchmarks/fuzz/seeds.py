@@ -58,7 +58,7 @@ def _images(folder: Path) -> None:
     image.save(folder / "a.png")
     image.convert("P").save(folder / "palette.png", transparency=3)
     image.convert("RGBA").save(folder / "alpha.png")
-    Image.fromarray((pixels[..., 0].astype(np.uint16) * 257)).save(folder / "deep.png")
+    Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save(folder / "deep.png")
     image.save(folder / "two.gif", save_all=True, append_images=[image.rotate(90)])
     image.save(folder / "a.bmp")
     image.save(folder / "a.tif", compression="tiff_lzw")
@@ -112,7 +112,13 @@ def _weights(folder: Path) -> None:
 def _tables(folder: Path, images: Path) -> None:
     folder.mkdir(parents=True)
     rng = np.random.default_rng(1)
-    settings = {"backbone": "efficientnet-lite0", "tap": "stage2", "pool": "mean", "columns": 6}
+    settings: dict[str, Any] = {
+        "backbone": "efficientnet-lite0",
+        "tap": "stage2",
+        "pool": "mean",
+        "columns": 6,
+    }
+    settings |= {"preprocess": {"size": [64, 64]}}
     described = Described(settings, str(images), {"weights": "none"})
     rows = [
         Row(f"{number % 3}/{number:02}.jpg", 10, 20, (4, 5), rng.normal(size=6).astype(np.float32))
@@ -138,9 +144,17 @@ def _comparison(folder: Path) -> None:
             "gflops": 0.5,
             "facts": {"train.select": "AP50", "train.lr": 0.1},
         }
-        result = {"figures": {"AP": 0.3, "AP50": 0.5}, "split": "val", "images": 2, "seconds": 1.5, "iterations": 4}
+        result = {
+            "figures": {"AP": 0.3, "AP50": 0.5},
+            "split": "val",
+            "images": 2,
+            "seconds": 1.5,
+            "iterations": 4,
+        }
         (run / "variant.json").write_text(json.dumps(started))
         (run / "result.json").write_text(json.dumps(result))
-        (run / "metrics.csv").write_text("iteration,epoch,images_per_second,AP50\n2,1,9.5,0.25\n4,2,9.5,0.5\n")
+        (run / "metrics.csv").write_text(
+            "iteration,epoch,images_per_second,AP50\n2,1,9.5,0.25\n4,2,9.5,0.5\n"
+        )
     speed = {"a": {"ms": 3.0, "low": 2.5, "high": 3.5, "engine": "ONNX Runtime, CPU", "note": ""}}
     (folder / "speed.json").write_text(json.dumps(speed))

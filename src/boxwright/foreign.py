@@ -48,13 +48,13 @@ def reading(path: str | Path | None, kind: str, *, again: str) -> Iterator[None]
     except FileNotFoundError as error:
         raise InputError("does not exist", path=path, hint=again) from error
     except OSError as error:
-        raise InputError(f"cannot be read ({_words(error)})", path=path, hint=again) from error
+        raise InputError(f"cannot be read ({in_words(error)})", path=path, hint=again) from error
     except MemoryError as error:
         raise InputError(
             f"is damaged, or this {kind} is too large for this machine's memory", path=path, hint=again
         ) from error
     except Exception as error:
-        raise InputError(f"is damaged or no {kind} ({_words(error)})", path=path, hint=again) from error
+        raise InputError(f"is damaged or no {kind} ({in_words(error)})", path=path, hint=again) from error
 
 
 def read_json(path: Path, kind: str, *, again: str) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def read_json(path: Path, kind: str, *, again: str) -> dict[str, Any]:
     return values
 
 
-def _words(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """What an exception says, in a line; a key or an index alone says nothing to a person."""
     if isinstance(error, RecursionError):
         return "nested too deeply"

@@ -44,3 +44,13 @@ def read_regular(path: Path) -> bytes:
     """
     with open_regular(path) as file:
         return file.read()
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file; False for a name that no file can have (too long, a circle of links)."""
+    return os.path.isfile(path)  # noqa: PTH113 (a Path's own raises where the system refuses the name)
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether there is a folder; False for a name that no folder can have."""
+    return os.path.isdir(path)  # noqa: PTH112

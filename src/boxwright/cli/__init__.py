@@ -141,6 +141,12 @@ def main() -> None:
         # Whoever read our output has gone (`| head`): nothing is wrong, and nothing more can be said.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        # A name that the system does not take (too long, a loop of links), a folder that may not be searched: what
+        # stands in no reader's boundary is still about the file that the error names.
+        if error.filename is None or error.strerror is None:
+            raise
+        _stop(str(InputError(f"cannot be used ({error.strerror})", path=os.fsdecode(error.filename))), 2)
     sys.exit(code if isinstance(code, int) else 0)
 
 

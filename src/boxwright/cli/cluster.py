@@ -26,7 +26,6 @@ from boxwright.cli.passed_over import tell_passed_over
 if TYPE_CHECKING:
     from boxwright.cluster.local import ClusterSettings
     from boxwright.cluster.results import Clustered
-    from boxwright.cluster.table import FeatureTable
 
 
 def command(
@@ -101,7 +100,6 @@ def command(
     from boxwright.cli.boundary import goes_on
     from boxwright.cli.console import say
     from boxwright.cluster.local import ClusterSettings
-    from boxwright.cluster.table import read_table
     from boxwright.stopping import if_stopped
 
     below = _threshold(duplicates)
@@ -158,7 +156,7 @@ def command(
             say(f"boxwright: skipped {one.path}: {one.reason}")
         skipped = len(done.skipped)
     if_stopped(lambda _: goes_on(f"the clusters are not complete; features are in {table}"))
-    clustered = _clustered(read_table(table), settings, below, labels, root)
+    clustered = _clustered(table, settings, below, labels, root)
     _write(clustered, out, pictures)
     _end(clustered.summary(), out, skipped, as_json)
 
@@ -189,14 +187,17 @@ def _end(summary: dict[str, Any], out: Path, skipped: int, as_json: bool) -> Non
 
 
 def _clustered(
-    table: FeatureTable, settings: ClusterSettings, below: float | None, labels: str, root: Path | None
+    file: Path, settings: ClusterSettings, below: float | None, labels: str, root: Path | None
 ) -> Clustered:
     from boxwright.cluster.duplicates import near_duplicates
     from boxwright.cluster.local import cluster_table
     from boxwright.cluster.results import Clustered
+    from boxwright.cluster.table import read_table
     from boxwright.cluster.truth import folder_labels
     from boxwright.errors import InputError, near
+    from boxwright.foreign import reading
 
+    table = read_table(file)
     kinds = ("auto", "folders", "none")
     if labels not in kinds:
         raise InputError(f"no labels {labels!r}", hint=near(labels, kinds))
@@ -205,8 +206,9 @@ def _clustered(
         raise InputError("the images do not lie in folders that could be labels", hint="use --labels none")
     described = table.described
     keys = ("backbone", "tap", "pool", "columns")
-    features = {key: described.settings[key] for key in keys}
-    features["size"] = described.settings["preprocess"]["size"][0]
+    with reading(file, "table of features", again="make it with boxwright features"):
+        features = {key: described.settings[key] for key in keys}
+        features["size"] = described.settings["preprocess"]["size"][0]
     features["weights"] = str(described.notes.get("weights", ""))
     return Clustered(
         root=Path(described.root) if root is None else root.absolute(),

@@ -18,7 +18,7 @@ from jaxtyping import Float32, Int64
 
 from boxwright.card import Card
 from boxwright.errors import InputError
-from boxwright.foreign import reading
+from boxwright.foreign import in_words, reading
 from boxwright.manifest import KEY, Manifest
 from boxwright.predict import Found, Predictor, Propose, Regions
 from boxwright.preprocess import Preprocess
@@ -232,7 +232,8 @@ def session(content: bytes, threads: int | None, path: Path | None) -> Any:
     if hasattr(onnxruntime, "disable_telemetry_events"):
         onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    # What it has to say comes as an exception, and becomes our one line.
+    options.log_severity_level = 4
     # Else it would take the bytes for a format of its own where they look so.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     if threads is not None:
@@ -241,7 +242,7 @@ def session(content: bytes, threads: int | None, path: Path | None) -> Any:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common base but this
         raise InputError(
-            f"ONNX Runtime cannot open it ({_reason(error)})",
+            f"ONNX Runtime cannot open it ({in_words(error)})",
             path=path,
             hint="update onnxruntime, or export it again",
         ) from error
@@ -259,12 +260,8 @@ def run(
         found: list[Any] = session.run(outputs, fed)
     except Exception as error:
         raise InputError(
-            f"ONNX Runtime cannot run it ({_reason(error)})",
+            f"ONNX Runtime cannot run it ({in_words(error)})",
             path=path,
             hint="update onnxruntime, or export it again",
         ) from error
     return found
-
-
-def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

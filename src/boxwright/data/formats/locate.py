@@ -19,6 +19,7 @@ from boxwright.data.formats.paths import DataFolder, UnsafePathError, is_image
 from boxwright.data.formats.reading import is_usual, split_names
 from boxwright.data.records import Report
 from boxwright.images import EXTENSIONS
+from boxwright.regular import is_file, is_folder
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^/]*/")
 _LOCAL_FILES = re.compile(r"^/?data/local-files/\?d=")  # how Label Studio names files of its own disk
@@ -74,7 +75,7 @@ class ImageFinder:
         elif refused:
             self._report(finding("path-escape", file, where, refused))
         else:
-            tried = ", ".join(dict.fromkeys(str(base) for base in bases if base.is_dir()))
+            tried = ", ".join(dict.fromkeys(str(base) for base in bases if is_folder(base)))
             message = f"{shown} is in none of {tried or self._folder.root}, nor below {self._folder.root}"
             self._report(finding("image-missing", file, where, message))
         return None
@@ -181,8 +182,8 @@ def _splits_of(path: Path) -> set[str]:
 
 
 def _holds_images(folder: Path) -> bool:
-    return folder.is_dir() and any(
-        is_image(Path(entry.name)) and entry.is_file() for entry in os.scandir(folder)
+    return is_folder(folder) and any(
+        is_image(Path(entry.name)) and is_file(entry.path) for entry in os.scandir(folder)
     )
 
 

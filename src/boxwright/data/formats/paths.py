@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from boxwright.images import EXTENSIONS
+from boxwright.regular import is_file, is_folder
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _LONGEST, _LONGEST_PART = 4096, 255
@@ -84,7 +85,7 @@ class DataFolder:
             except UnsafePathError as error:
                 refused = error
                 continue
-            if path.is_file() or (folders and path.is_dir()):
+            if is_file(path) or (folders and is_folder(path)):
                 return path
         if refused is not None:
             raise refused
@@ -107,7 +108,7 @@ def inner_folder(folder: Path, *names: str) -> Path | None:
         folder: where to look; it need not exist.
         names: in lower case.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         return None
     there = {place.name.lower(): place for place in sorted(folder.iterdir(), reverse=True) if place.is_dir()}
     return next((there[name] for name in names if name in there), None)

@@ -30,6 +30,7 @@ from boxwright.data.formats.yolo_layout import (
 )
 from boxwright.data.formats.yolo_lines import Keypoints, keypoints_of
 from boxwright.data.records import Dataset, Report
+from boxwright.regular import is_folder
 
 _KEYS = frozenset({"path", "names", "nc", "kpt_shape", "flip_idx"})
 
@@ -106,7 +107,7 @@ def _read(
     images = images_of(entries[split], split, content, file, folder, finder, report)
     labels = LabelFiles(folder, names, keypoints, report)
     samples = labels.samples(images)
-    if all((folder.root / entry).is_dir() for entry in entries[split]):
+    if all(is_folder(folder.root / entry) for entry in entries[split]):
         labels.report_orphans()
     info = {k: v for k, v in content.items() if k not in _KEYS and k not in entries and k != "entries"}
     classes, ids = tuple(names.values()), tuple(names)

@@ -16,6 +16,7 @@ from boxwright.data.formats.paths import DataFolder, inner_folder
 from boxwright.data.formats.reading import is_usual, read_text, split_names
 from boxwright.data.formats.yolo_labels import NO_LABELS, LabelFiles
 from boxwright.data.formats.yolo_lines import Line, read_line
+from boxwright.regular import is_file, is_folder
 
 _NAMES = ("classes.txt", "obj.names", "_darknet.labels", "names.txt", "labels.txt", "predefined_classes.txt")
 _DATA_KEYS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
@@ -35,12 +36,12 @@ def describe(source: Path, note: Note) -> tuple[Path, dict[str, Any]] | None:
     """
     data = source if source.is_file() and source.suffix.lower() == ".data" else None
     root = (source if data is None else source.parent).absolute()
-    if not root.is_dir():
+    if not is_folder(root):
         return None
     data = data or next(iter(sorted(root.glob("*.data"))), None)
     content: dict[str, Any] = _data(data) if data is not None else {}
     entries = {k: v for k, v in content.items() if k in ("train", "val", "test")} or _entries(root)
-    folders = [root / entry for entry in entries.values() if (root / entry).is_dir()] or [root]
+    folders = [root / entry for entry in entries.values() if is_folder(root / entry)] or [root]
     labels = LabelFiles(DataFolder(root), {}, None, lambda _: None)
     files = [file for folder in folders for file in _label_files(folder, labels)]
     if not any(_is_label(file) for file in files):
@@ -67,8 +68,8 @@ def _data(file: Path) -> dict[str, str]:
         # CVAT writes data/train.txt for the list that lies beside obj.data.
         if (
             key in said
-            and not (file.parent / said[key]).exists()
-            and (file.parent / Path(said[key]).name).exists()
+            and not _is_there(file.parent / said[key])
+            and _is_there(file.parent / Path(said[key]).name)
         ):
             said[key] = Path(said[key]).name
     return {_DATA_KEYS.get(key, key): value for key, value in said.items() if value}
@@ -112,7 +113,7 @@ def _names_file(root: Path, said: list[Path], folders: list[Path]) -> Path | Non
     places = dict.fromkeys([root, *folders, *(f for f in (inner_folder(root, "labels"),) if f is not None)])
     usual = [place / name for place in places for name in _NAMES]
     others = [file for place in places for file in sorted(place.glob("*.names"))]
-    return next((file for file in (*said, *usual, *others) if file.is_file()), None)
+    return next((file for file in (*said, *usual, *others) if is_file(file)), None)
 
 
 def _names(file: Path) -> list[str]:
@@ -132,3 +133,7 @@ def _largest(root: Path, folders: list[Path], labels: LabelFiles) -> int:
             if isinstance(held, Line):
                 found = max(found, min(held.number, 9999))
     return found
+
+
+def _is_there(path: Path) -> bool:
+    return is_file(path) or is_folder(path)
