@@ -182,7 +182,7 @@ def arguments(seeds: Path, here: Path, rng: random.Random) -> Words:
     words = name.split()
     for parameter in command.params:
         flag = next((one for one in parameter.opts if one.startswith("-")), None)
-        if parameter.name in ("help", "spark", "out", "fix", "target"):
+        if parameter.name in ("help", "spark", "out", "fix", "target", "csv", "coco", "plot"):
             continue
         if flag is None:
             words += [

@@ -71,7 +71,7 @@ def mutate_text(content: bytes, rng: random.Random) -> bytes:
     if how < 0.6 and text.lstrip()[:1] in ("{", "["):
         try:
             return mutated_json(text, rng).encode("utf-8", "surrogatepass")
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
     for _ in range(rng.choice((1, 1, 2, 5))):
         text = _edited(text, rng)

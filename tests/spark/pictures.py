@@ -17,6 +17,11 @@ ODD = (
     "_under/j.jpg",
     "k\\l.png",
     "x=1.jpg",
+    # Spark's own reader passes over names like these.
+    "_DSC0001.JPG",
+    "sub/_h [1].png",
+    "c:d.jpg",
+    "12:30/e.jpg",
 )
 
 

@@ -19,6 +19,9 @@ from boxwright.images import EXTENSIONS
 KEY = ("path", "length", "modified")
 """What makes a file the same file as before: where it is, its bytes, and its time of change in milliseconds."""
 
+UNNAMED = -2
+"""The length of a file whose name Spark cannot be told."""
+
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 # Hadoop reads these as patterns in what it is given as a path.
 _MEANT = re.compile(r"([\\\[\]{}*?])")
@@ -31,7 +34,8 @@ class Listing:
     Attributes:
         root: the folder, absolute, or the address.
         files: a row an image, sorted: path (relative to the root), length (bytes) and modified (milliseconds since
-            1970); both are -1 where there is no such file.
+            1970); both are -1 where there is no such file. A name that is not UTF-8 is shown as Python's `ascii` has
+            it, with the length `UNNAMED`.
     """
 
     root: str
@@ -41,6 +45,11 @@ class Listing:
     def address(self) -> str:
         """The root as Spark says it, with a slash behind."""
         return (self.root if _REMOTE.match(self.root) else f"file:{self.root}").rstrip("/") + "/"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder of this machine, or one that all machines have under the same name."""
+        return not _REMOTE.match(self.root)
 
     def given(self, path: str) -> str:
         r"""A file's address as Spark is to be given it: never a pattern.
@@ -58,8 +67,8 @@ class Listing:
 def list_images(spark: SparkSession, source: str, without: str | None = None) -> Listing:
     """The images of a folder.
 
-    What is on this machine is listed by it, as everywhere else in boxwright; what has an address (s3a://, hdfs://)
-    by Spark, which passes over names that begin with a dot or an underscore.
+    What is on this machine is listed by it, as everywhere else in boxwright, and all of it is read; what has an
+    address (s3a://, hdfs://) by Spark, which passes over names that begin with a dot or an underscore.
 
     Args:
         spark: lists what is remote.
@@ -74,8 +83,24 @@ def list_images(spark: SparkSession, source: str, without: str | None = None) ->
     pictures = list_pictures(
         Path(re.sub("^file:/*", "/", source)), without=None if without is None else Path(without)
     )
-    rows = [(one.path, one.length, one.modified) for one in pictures.files]
-    return Listing(str(pictures.root), _table(rows))
+    root = str(pictures.root)
+    if not _is_utf8(root):
+        raise InputError("its name is not UTF-8", path=root, hint="rename it")
+    rows = [
+        (one.path, one.length, one.modified)
+        if _is_utf8(one.path)
+        else (ascii(one.path), UNNAMED, one.modified)
+        for one in pictures.files
+    ]
+    return Listing(root, _table(sorted(rows)))
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _remote(spark: SparkSession, source: str) -> Listing:

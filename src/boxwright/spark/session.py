@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pyspark import SparkConf, SparkContext
@@ -19,6 +19,7 @@ from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from boxwright.errors import InputError
+from boxwright.spark.failures import logged, reason, spark_failures
 
 _JAVA = "install a Java runtime (17 or newer) and let JAVA_HOME name its folder"
 _FORMS = "such as local[2], spark://host:7077, yarn or k8s://..."
@@ -26,6 +27,8 @@ _MASTER = re.compile(
     r"local(\[(\d+|\*)(,\d+)?\])?|local-cluster\[\d+,\d+,\d+\]|spark://[^:,/]+:\d+(,[^:,/]+:\d+)*|yarn|k8s://.+"
 )
 _ANSWER_SECONDS = 5.0
+_logs: dict[int, Path] = {}
+"""Where each Java that was started here writes, by its gateway."""
 
 
 @contextmanager
@@ -40,24 +43,31 @@ def spark_session(master: str, settings: dict[str, str] | None = None) -> Iterat
         settings: Spark's own (`spark.executor.memory`, ...), over those of its spark-defaults.conf.
 
     Raises:
-        InputError: no Java, no such master, or a setting that Spark refuses.
+        InputError: no Java, no such master, a setting that Spark refuses, or whatever Spark breaks off by inside the
+            block.
     """
     if not _MASTER.fullmatch(master):
         raise InputError(f"no Spark master is called {master!r}", hint=_FORMS)
     if (active := SparkSession.getActiveSession()) is not None:
-        yield active
+        with spark_failures(_logs.get(id(SparkContext._gateway))):
+            yield active
         return
     _check(master)
-    log = Path(tempfile.mkdtemp(prefix="boxwright-spark-")) / "spark.log"
+    log = _logs.get(id(SparkContext._gateway))
+    if log is None:
+        log = Path(tempfile.mkdtemp(prefix="boxwright-spark-")) / "spark.log"
     before = signal.getsignal(signal.SIGINT)
-    spark = _start(master, settings or {}, log)
-    if threading.current_thread() is threading.main_thread() and callable(before):
-        # A SparkContext puts a handler of its own in; jobs are ended by the stop below, whoever handles the signal.
-        signal.signal(signal.SIGINT, before)
-    try:
-        yield spark
-    finally:
-        spark.stop()
+    with logged(log):
+        spark = _start(master, settings or {}, log)
+        if threading.current_thread() is threading.main_thread() and callable(before):
+            # A SparkContext puts a handler of its own in; jobs are ended by the stop below, whoever handles the signal.
+            signal.signal(signal.SIGINT, before)
+        try:
+            with spark_failures(log):
+                yield spark
+        finally:
+            with suppress(Exception):  # Java may be gone; whatever was to be said has been
+                spark.stop()
 
 
 @contextmanager
@@ -106,10 +116,11 @@ def _start(master: str, settings: dict[str, str], log: Path) -> SparkSession:
         if gateway is None:
             with log.open("wb") as noise:
                 gateway = launch_gateway(conf, {"stdout": noise, "stderr": noise})
+            _logs[id(gateway)] = log
         return SparkSession(SparkContext(conf=conf, gateway=gateway))
     # Java's errors come in as many classes as py4j has; what is of use is Spark's own line.
     except Exception as error:
-        raise InputError(f"Spark does not start on {master}: {_reason(error)}", hint=f"see {log}") from error
+        raise InputError(f"Spark does not start on {master}: {reason(error)}", hint=f"see {log}") from error
 
 
 def _defaults(master: str) -> dict[str, str]:
@@ -123,9 +134,3 @@ def _defaults(master: str) -> dict[str, str]:
         defaults |= {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1"}
         defaults |= {"spark.driver.bindAddress": "127.0.0.1"}
     return defaults
-
-
-def _reason(error: Exception) -> str:
-    java = getattr(error, "java_exception", None)
-    text = str(java.getMessage() if java is not None else error)
-    return text.strip().splitlines()[0] if text.strip() else type(error).__name__

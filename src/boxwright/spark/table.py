@@ -207,15 +207,15 @@ class WaveTable:
             whole.write.mode("append").parquet(f"{address}/kind={UNREADABLE}")
         self._place(staging)
 
-    def refuse(self, files: pd.DataFrame, reason: str) -> None:
+    def refuse(self, files: pd.DataFrame, reasons: Sequence[str]) -> None:
         """Write down files that need not be opened to be known as unreadable.
 
         Args:
             files: with the key's columns.
-            reason: the same for all.
+            reasons: for each of them.
         """
         staging = f"staging-{uuid.uuid4().hex[:8]}"
-        rows = self.spark.createDataFrame(files[list(KEY)].assign(reason=reason), _REFUSED)
+        rows = self.spark.createDataFrame(files[list(KEY)].assign(reason=list(reasons)), _REFUSED)
         rows.coalesce(1).write.parquet(f"{self.folder.at(staging)}/kind={UNREADABLE}")
         self._place(staging)
 

@@ -6,23 +6,25 @@ import math
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.errors import AnalysisException
 from pyspark.ml.functions import predict_batch_udf
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
 from boxwright.errors import InputError
-from boxwright.images import EMPTY, read_image
-from boxwright.spark.listing import KEY, Listing, without
+from boxwright.image_memory import gigabytes
+from boxwright.images import EMPTY, read_header, read_image
+from boxwright.spark.contents import contents
+from boxwright.spark.listing import KEY, UNNAMED, Listing, without
 from boxwright.spark.session import sql_settings
 from boxwright.spark.table import UNOPENED, WaveTable, changed
 
@@ -32,6 +34,7 @@ Network = Callable[[Sequence[np.ndarray]], list[Answer]]
 """Upright uint8 RGB images of any size -> an answer for each."""
 
 _TICK_SECONDS = 0.5
+_LARGEST = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -132,37 +135,36 @@ def _run_wave(
     pace: Pace,
     tell: Callable[[float], None],
 ) -> None:
-    # Spark opens no file of 0 bytes.
-    for unopened, reason in ((wave.length == 0, EMPTY), (wave.length < 0, UNOPENED)):
-        if unopened.any():
-            table.refuse(wave[unopened], reason)
-    wave = wave[wave.length > 0]
+    refused = (wave.length <= 0) | (wave.length > _LARGEST)
+    if refused.any():
+        table.refuse(wave[refused], [_refusal(listing, *row) for row in _rows(wave[refused])])
+    wave = wave[~refused]
     if not wave.empty:
         with sql_settings(spark, _settings(work, wave, pace)):
-            files = _opened(spark, listing, list(wave.path))
-            answer = answers("content").alias("answer")
-            modified = F.unix_millis("modificationTime").alias("modified")
-            path = listing.relative(F.col("path")).alias("path")
-            rows = files.select(path, "length", modified, answer)
+            files = contents(spark, listing, wave, pace.task)
+            rows = files.select(*KEY, answers("content").alias("answer"))
             named = rows.select(*KEY, *work.columns(F.col("answer")), F.col("answer.reason").alias("reason"))
             with _watched(spark, tell):
                 table.add(named, F.col("reason"), list(wave.path))
     tell(1.0)
 
 
-def _opened(spark: SparkSession, listing: Listing, paths: list[str]) -> DataFrame:
-    """The files as Spark's binary source; one that has gone since it was listed is left out."""
-    while True:
+def _rows(wave: pd.DataFrame) -> list[tuple[str, int]]:
+    return list(zip(wave.path, wave.length, strict=True))
+
+
+def _refusal(listing: Listing, path: str, length: int) -> str:
+    """Why a file is not given to the workers: what one machine says of it, where it is on this one."""
+    if length == UNNAMED:
+        return "its name is not UTF-8; rename it"
+    if length > _LARGEST:
+        return f"too large: {gigabytes(length)}, and Spark hands over 2 GB at most; shrink it"
+    if listing.is_local:
         try:
-            return spark.read.format("binaryFile").load([listing.given(path) for path in paths])
-        except AnalysisException as error:
-            if error.getCondition() != "PATH_NOT_FOUND":
-                raise
-            gone = (error.getMessageParameters() or {}).get("path", "")
-            left = [path for path in paths if gone not in (listing.given(path), listing.address + path)]
-            if len(left) == len(paths) or not left:
-                raise InputError("cannot be opened", path=gone, hint="check that it is there") from error
-            paths = left
+            read_header(Path(listing.root, path))
+        except InputError as error:
+            return told(error)
+    return EMPTY if length == 0 else UNOPENED
 
 
 def _answers(work: Work) -> Any:
@@ -198,7 +200,7 @@ def judge(network: Network, contents: Sequence[bytes] | np.ndarray, empty: Answe
             images.append(read_image(bytes(content)))
             reasons.append("")
         except InputError as error:
-            reasons.append(error.message)
+            reasons.append(told(error))
     sizes = iter([image.shape[:2] for image in images])
     answers = iter(network(images) if images else ())
     rows = []
@@ -207,6 +209,11 @@ def judge(network: Network, contents: Sequence[bytes] | np.ndarray, empty: Answe
         answer = empty if reason else next(answers)
         rows.append({**answer, "height": height, "width": width, "reason": reason})
     return rows
+
+
+def told(error: InputError) -> str:
+    """What is wrong with an image, as the one-machine path says it."""
+    return f"{error.message}; {error.hint}" if error.hint else error.message
 
 
 def _settings(work: Work, wave: pd.DataFrame, pace: Pace) -> dict[str, str]:
@@ -233,6 +240,11 @@ def _watched(spark: SparkSession, tell: Callable[[float], None]) -> Iterator[Non
     context, group, ended = spark.sparkContext, f"boxwright-{uuid.uuid4().hex[:8]}", threading.Event()
 
     def watch() -> None:
+        # With Java gone there is nobody to ask; what the block does meets that too, and says so.
+        with suppress(Exception):
+            follow()
+
+    def follow() -> None:
         tracker, most = context.statusTracker(), 0.0
         while not ended.wait(_TICK_SECONDS):
             jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group)]
@@ -252,4 +264,5 @@ def _watched(spark: SparkSession, tell: Callable[[float], None]) -> Iterator[Non
     finally:
         ended.set()
         watcher.join()
-        context.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
+        with suppress(Exception):
+            context.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
