@@ -113,6 +113,7 @@ def train(
     loss = changed(LossSettings(), changes["loss"], name="loss")
 
     learned, judged = _parts(data, val, only, classes, seed)
+    say(described(learned))
     torch.manual_seed(seed)
     net = begin(model, len(learned.classes.names), shape, "none" if resume else weights, say)
     notes: dict[str, str | float] = {
@@ -123,6 +124,19 @@ def train(
     card = describe(model, learned.classes, settled(net, shape), tiling(net, shape), notes)
     task = SegmentTask(net, card, tiling(net, shape), learned, judged, vary, loss)
     teach(task, descent, out, resume=resume, overwrite=overwrite, device=device, as_json=as_json)
+
+
+def described(learned: LabelledPictures) -> str:
+    """What is learned, in a line: how many classes, which, and by which values; and what is left out."""
+    classes = learned.classes
+    shown = [f"{name} ({value})" for name, value in zip(classes.names, classes.values, strict=True)]
+    more = f" and {len(shown) - 12} more" if len(shown) > 12 else ""
+    out = (
+        f"; {learned.left_out} pictures are left out, since an object in them has no outline"
+        if learned.left_out
+        else ""
+    )
+    return f"{len(shown)} classes of pixels by value: {', '.join(shown[:12])}{more}{out}"
 
 
 def _parts(

@@ -23,6 +23,7 @@ from boxwright.errors import InputError
 from boxwright.images import read_image
 from boxwright.segment.coco_masks import labels_of
 from boxwright.segment.layout import differ, layout, pairs, read_names
+from boxwright.segment.mask_values import MaskValues
 from boxwright.segment.masks import IGNORED, Classes, names_of, parse_classes, read_mask
 
 _CLASSES = "classes.txt"
@@ -71,11 +72,13 @@ class LabelledPictures:
         entries: the pictures, by name.
         classes: what their pixels can be.
         root: its folder.
+        left_out: pictures of which an object has no outline, so that it would be learned as background.
     """
 
     entries: tuple[Entry, ...]
     classes: Classes
     root: Path
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -189,11 +192,12 @@ def _classes(source: Path, said: str | Classes | None, masks: Sequence[Path], vo
         names, values = parse_classes(said)
     elif voc:
         names, values = _VOC, tuple(range(len(_VOC)))
-    there: dict[int, Path] = {}
+    found = MaskValues()
     for path in masks:
-        for value in np.unique(read_mask(path)):
-            there.setdefault(int(value), path)
+        found.add(read_mask(path), path)
+    there = found.first
     if values is None:
+        found.refuse_mixture()
         # 255 beside other values than 0 means that nothing is said.
         values = tuple(sorted(there)) if set(there) <= {0, 255} else tuple(sorted({*there} - {IGNORED}))
         if not names and len(values) > 64:
@@ -208,6 +212,7 @@ def _classes(source: Path, said: str | Classes | None, masks: Sequence[Path], vo
                 path=source,
                 hint="say --classes VALUE=NAME,...",
             )
+        found.refuse_blurred(values)
     classes = Classes(names or names_of(values), values)
     unknown = {*there} - {*values, IGNORED}
     for value in sorted(unknown)[:1]:
@@ -222,7 +227,7 @@ def _coco(source: Path, split: str | None, said: str | Classes | None) -> Labell
     names = ("background", *dataset.classes)
     if not any(any(sample.masks) for sample in dataset):
         raise InputError("has no outlines of objects", path=source, hint="give one with segmentations")
-    # An object without an outline would be learned as background.
     whole = [sample for sample in dataset if not len(sample.boxes) or (sample.masks and all(sample.masks))]
     entries = tuple(Entry(sample.path, sample) for sample in whole)
-    return LabelledPictures(entries, Classes(names, tuple(range(len(names)))), source)
+    left_out = len(dataset) - len(whole)
+    return LabelledPictures(entries, Classes(names, tuple(range(len(names)))), source, left_out)

@@ -53,13 +53,8 @@ def classes_of(card: Card) -> Classes:
     return Classes(tuple(card.settings["classes"]), tuple(card.settings["values"]))
 
 
-def tiling_of(card: Card) -> Tiling:
-    """How a network is fed, as its card says."""
-    return Tiling(**card.settings["tiling"])
-
-
 def graph_tiling(settings: Mapping[str, Any]) -> Tiling:
-    """How an exported network is fed.
+    """How a trained network is fed, exported or not.
 
     The paper's padded net takes any multiple of its coarsest cell. The unpadded one takes its tile alone, and so do
     those on backbones, whose padding may depend on the size.
@@ -144,8 +139,8 @@ def load_segmenter(path: str | Path, device: str = "auto", threads: int | None =
         InputError: missing, damaged, or a network for something else.
     """
     opened = open_net(path, TASK, _build, threads=threads, device=device)
-    fed = graph_tiling(opened.card.settings) if opened.graph else tiling_of(opened.card)
-    return Segmenter(opened.card, opened.run, fed)
+    # Alike whether it was exported: a network that sees further than its margin would say other things at other sides.
+    return Segmenter(opened.card, opened.run, graph_tiling(opened.card.settings))
 
 
 def _build(settings: Mapping[str, Any]) -> nn.Module:
