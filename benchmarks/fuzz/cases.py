@@ -11,6 +11,7 @@ import typer
 
 from benchmarks.fuzz.forged import forge
 from benchmarks.fuzz.mutations import NUMBERS, TEXTS, mutate_bytes, mutate_text
+from benchmarks.fuzz.seeds import RUN
 
 IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".jp2", ".avif")
 _LONG = (
@@ -151,6 +152,30 @@ def tables(seeds: Path, here: Path, rng: random.Random) -> Words:
     return ["compare", str(seeds / "layouts/y_other_machine"), "--out", "out/c", "--report-only"]
 
 
+def runs(seeds: Path, here: Path, rng: random.Random) -> Words:
+    """A training whose folder is damaged, to be gone on with."""
+    (here / "out").mkdir()
+    run = _copy(seeds / "run", here / "out/run")
+    files = [run / name for name in ("last.safetensors", "run.json", "metrics.csv", ".boxwright-run")]
+    file = rng.choice([file for file in files if file.exists()])
+    if file.suffix == ".safetensors":
+        forge(file, rng)
+    else:
+        file.write_bytes(mutate_text(file.read_bytes(), rng))
+    words = [
+        "upscale",
+        "train",
+        str(seeds / "photographs"),
+        "--out",
+        "out/run",
+        "--resume",
+        "--device",
+        "cpu",
+    ]
+    words += ["--blocks", "1", "--channels", "4"]
+    return [*words, *(word for change in RUN for word in ("--set", change))]
+
+
 def arguments(seeds: Path, here: Path, rng: random.Random) -> Words:
     """A command line that nobody means."""
     shutil.copy(seeds / "images/a.png", here / "a.png")
@@ -211,6 +236,7 @@ KINDS: dict[str, tuple[Callable[[Path, Path, random.Random], Words], int]] = {
     "models": (models, 5),
     "weights": (weights, 2),
     "tables": (tables, 3),
+    "runs": (runs, 1),
     "arguments": (arguments, 5),
 }
 """By name how a case is made, and how often."""

@@ -31,10 +31,22 @@ from boxwright.segment.settings import NetSettings
 from boxwright.training.state import arrays
 
 DETECTOR = "blood-cells"
+RUN = [
+    *[
+        "upscale.patch=12",
+        "upscale.held=2",
+        "train.iterations=2",
+        "train.warmup=1",
+        "train.batch=2",
+        "train.amp=off",
+    ],
+    "train.threads=1",
+]
+"""Settings of a training that takes a second."""
 
 
 def make(folder: Path) -> None:
-    """All of them: layouts/, images/, masks/, models/, weights/, tables/, comparison/ under `folder`."""
+    """All of them: layouts/, images/, masks/, models/, weights/, tables/, comparison/, run/ under `folder`."""
     build_layouts(folder / "layouts")
     _images(folder / "images")
     write_pairs(folder / "masks", 4)
@@ -42,6 +54,18 @@ def make(folder: Path) -> None:
     _weights(folder / "weights")
     _tables(folder / "tables", folder / "images")
     _comparison(folder / "comparison")
+    _run(folder / "photographs", folder / "run")
+
+
+def _run(photographs: Path, out: Path) -> None:
+    """A training that has ended, to be gone on with."""
+    from boxwright.cli.upscale import train
+
+    rng = np.random.default_rng(2)
+    photographs.mkdir()
+    for number in range(5):
+        Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8)).save(photographs / f"{number}.png")
+    train(photographs, out, blocks=1, channels=4, change=RUN, device="cpu")
 
 
 def _images(folder: Path) -> None:
