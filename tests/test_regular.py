@@ -19,7 +19,7 @@ from boxwright.errors import InputError
 from boxwright.files import read_arrays
 from boxwright.images import read_header, read_image, read_thumbnail
 from boxwright.modelfile import read_file
-from boxwright.regular import check_regular, read_regular
+from boxwright.regular import check_regular, is_file, is_folder, read_regular, real_path
 from boxwright.runtime.onnx import read_graph
 from boxwright.segment.layout import read_names
 from boxwright.segment.masks import read_mask
@@ -100,3 +100,13 @@ def test_files_of_the_kernel_are_no_images() -> None:
     for name in ("/proc/kmsg", "/proc/self/mem", "/proc/self/pagemap"):
         with pytest.raises(InputError):
             read_image(name)
+
+
+def test_names_that_lead_nowhere_raise_nothing(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to("loop")
+    for name in (loop, tmp_path / ("x" * 5000), tmp_path / "a\0b", tmp_path / "none"):
+        assert not is_file(name)
+        assert not is_folder(name)
+    assert real_path(loop).name == "loop"
+    assert is_folder(tmp_path) and real_path(tmp_path / ".." / tmp_path.name) == tmp_path

@@ -54,3 +54,8 @@ def is_file(path: str | Path) -> bool:
 def is_folder(path: str | Path) -> bool:
     """Whether there is a folder; False for a name that no folder can have."""
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def real_path(path: str | Path) -> Path:
+    """Where a name leads when all links are followed, as far as they lead anywhere: circles of links end nowhere."""
+    return Path(os.path.realpath(path))  # a Path's own resolve raises RuntimeError for circles

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from boxwright.regular import real_path
+
 
 def command(
     data: Annotated[Path, typer.Argument(help="A data set: folder, COCO file, data.yaml or CSV.")],
@@ -96,7 +98,7 @@ def command(
     found = summary.compare(
         record.gather(out),
         record.read_by_label(out / record.SPEED, record.Speed),
-        data=data.resolve().name,
+        data=real_path(data).name,
         question=ABLATIONS[ablation].question if ablation else history.QUESTION if lineage else "",
         voc=metric == "voc",
     )

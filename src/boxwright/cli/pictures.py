@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright.regular import real_path
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -72,6 +74,6 @@ def read_item(item: Item, target: Path) -> RGB8:
         raise item.image
     if not isinstance(item.image, Path):
         raise InputError("is a video", path=item.path, hint="give pictures")
-    if target.resolve() == item.path.resolve():
+    if real_path(target) == real_path(item.path):
         raise InputError("the result would replace it", path=item.path, hint="choose another --out")
     return read_image(item.image)

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from boxwright.cli.passed_over import tell_passed_over
 from boxwright.cli.pictures import Images, Model, Out, Threads
 from boxwright.cli.teach import AsJson, Batch, Device, Epochs, Lr, Minutes, Overwrite, Resume, Seed, Weights
+from boxwright.regular import real_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -136,7 +137,7 @@ def paint(
     )
     settings = changed(given, typed, name="style")
     seen, wanted = read_image(content), read_image(style)
-    if out.resolve() in (content.resolve(), style.resolve()):
+    if real_path(out) in (real_path(content), real_path(style)):
         raise InputError("the result would replace it", path=out, hint="choose another --out")
     by = _loss_weights(
         backbone, preset, pooling, content_taps, style_taps, content_weight, style_weight, smooth

@@ -16,6 +16,7 @@ from boxwright.data.losses import losses
 from boxwright.data.open import Policy, check_split, detect, read_split, stopping, unified
 from boxwright.data.records import Dataset, Finding
 from boxwright.errors import InputError, near
+from boxwright.regular import real_path
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def convert(
     source, target = Path(source), Path(target)
     if to not in FORMATS:
         raise InputError(f"unknown format {to!r}", hint=near(to, FORMATS))
-    if target.resolve().is_relative_to(source.resolve()):
+    if real_path(target).is_relative_to(real_path(source)):
         raise InputError(
             "lies inside the data set to convert", path=target, hint="choose a folder outside it"
         )

@@ -11,6 +11,7 @@ from boxwright.data.formats.reading import read_text
 from boxwright.data.open import Found, Policy, detect, merged, read_split, stopping
 from boxwright.data.records import Dataset, Finding, Report
 from boxwright.errors import InputError
+from boxwright.regular import real_path
 
 
 def open_named(
@@ -60,10 +61,10 @@ def read_named(data: Path, split: str, given: Path, report: Report, options: Rea
         if not place.is_dir():
             raise
         whole = _whole(data, report, options)
-        folder = place.resolve()
-        keep = {sample.path for sample in whole if sample.path.resolve().is_relative_to(folder)}
+        folder = real_path(place)
+        keep = {sample.path for sample in whole if real_path(sample.path).is_relative_to(folder)}
         return _chosen(whole, split, place, keep)
-    inside = data.is_dir() and place.resolve().is_relative_to(data.resolve())
+    inside = data.is_dir() and real_path(place).is_relative_to(real_path(data))
     if inside and place.is_file():
         options = replace(options, root=data)
     return replace(_all(place, found, report, options), split=split)

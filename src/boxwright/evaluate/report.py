@@ -25,6 +25,7 @@ from boxwright.evaluate.plain import from_plain, to_plain
 from boxwright.evaluate.thresholds import Operating
 from boxwright.evaluate.voc import VocMetrics, voc_of_tables
 from boxwright.files import write_text
+from boxwright.regular import real_path
 from boxwright.results import Result
 
 PROTOCOL = (
@@ -168,7 +169,7 @@ def evaluate(
     chosen = threshold if threshold is not None else (0.5 if math.isnan(best.threshold) else best.threshold)
     coco = coco_of_tables(rows)
     return Report(
-        dataset=dataset.root.resolve().name or "data",
+        dataset=real_path(dataset.root).name or "data",
         root=str(dataset.root),
         split=dataset.split,
         images=rows.images,

@@ -16,6 +16,7 @@ from typing import BinaryIO, Protocol
 from boxwright.draw import PICTURES, class_colour, draw_boxes, write_picture
 from boxwright.errors import InputError
 from boxwright.files import replacing
+from boxwright.regular import real_path
 from boxwright.results import Result
 from boxwright.runtime.sources import Item
 from boxwright.runtime.video import VideoWriter
@@ -86,7 +87,7 @@ class Pictures:
 
     @staticmethod
     def _guard(target: Path, source: Path) -> None:
-        if target.resolve() == source.resolve():
+        if real_path(target) == real_path(source):
             raise InputError("its picture would replace it", path=source, hint="choose another --out")
 
 

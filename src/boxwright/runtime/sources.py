@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from boxwright.addresses import refuse_address
 from boxwright.errors import InputError
 from boxwright.images import EXTENSIONS
+from boxwright.regular import real_path
 
 VIDEO_EXTENSIONS = frozenset({".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"})
 
@@ -114,9 +115,9 @@ class Sources:
 
 def _walk(folder: Path, without: Path | None) -> Iterator[Path]:
     """Images and videos at any depth, sorted by folder and name; links to folders are not followed."""
-    skipped = None if without is None else without.resolve()
+    skipped = None if without is None else real_path(without)
     for root, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if Path(root, name).resolve() != skipped)
+        folders[:] = sorted(name for name in folders if real_path(Path(root, name)) != skipped)
         for name in sorted(files):
             # macOS leaves "._name.jpg" beside each file on foreign disks: hidden, and no image.
             if Path(name).suffix.lower() in EXTENSIONS | VIDEO_EXTENSIONS and not name.startswith("."):

@@ -14,6 +14,7 @@ import numpy as np
 from boxwright.draw import write_picture
 from boxwright.errors import InputError
 from boxwright.images import EXTENSIONS, read_image
+from boxwright.regular import real_path
 from boxwright.segment.masks import overlay, write_mask, write_probability
 from boxwright.segment.model import Segmenter, decided
 
@@ -68,13 +69,13 @@ def jobs(source: Path, out: Path) -> list[Job]:
     if not found:
         raise InputError("has no pictures", path=source, hint="give a picture or a folder of them")
     seen: dict[Path, Path] = {}
-    own = {job.source.resolve() for job in found}
+    own = {real_path(job.source) for job in found}
     for job in found:
         if job.mask in seen:
             raise InputError(
                 f"has the name of {seen[job.mask].name}", path=job.source, hint="rename one of them"
             )
-        if job.mask.resolve() in own:
+        if real_path(job.mask) in own:
             raise InputError(
                 "would be replaced by a mask", path=job.mask, hint="choose another folder with -o"
             )

@@ -25,6 +25,7 @@ from boxwright.data.formats.writers import FORMATS, write
 from boxwright.data.open import detect
 from boxwright.data.records import Dataset, Sample
 from boxwright.errors import InputError
+from boxwright.regular import real_path
 
 WRITTEN = (*FORMATS, "folders")
 _NONE: Mapping[str, Path] = MappingProxyType({})
@@ -79,7 +80,7 @@ def repair(
         InputError: no data set, an `out` that will not do, or nothing left to write.
     """
     path, out = Path(path), Path(out)
-    if out.resolve().is_relative_to(path.resolve()):
+    if real_path(out).is_relative_to(real_path(path)):
         raise InputError("lies inside the data set", path=out, hint="choose a folder outside of it")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError("is there already", path=out, hint="choose a new folder for the clean copy")
