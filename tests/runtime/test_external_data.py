@@ -94,3 +94,15 @@ def test_what_onnx_runtime_says_of_a_run_is_one_line(exported: Path) -> None:
 def test_the_format_is_never_guessed() -> None:
     with pytest.raises(InputError, match="is damaged or no ONNX model"):
         runtime.session(b"\x1c\0\0\0ORTM" + bytes(40), 1, Path("x.onnx"))
+
+
+@pytest.mark.parametrize("dims", [[2**62], [7], [-1]])
+def test_onnx_runtime_says_nothing_beside_our_line(
+    exported: Path, capfd: pytest.CaptureFixture[str], dims: list[int]
+) -> None:
+    model = onnx.load(exported)
+    model.graph.initializer[0].dims[:] = dims
+    with pytest.raises(InputError, match=r"x\.onnx: ONNX Runtime cannot open it \(.{9,210}\); "):
+        runtime.session(model.SerializeToString(), 1, Path("x.onnx"))
+    said = capfd.readouterr()
+    assert said.out + said.err == ""

@@ -38,6 +38,7 @@ BLANK = "0" * 64
 # The metadata entry as protobuf lays it out: field 1, six bytes; field 2, 64 bytes.
 _SEAL = b"\x0a\x06sha256\x12\x40"
 _DAMAGED = "copy or download it again"
+_FATAL = 4
 _EXPORT = "make it with boxwright export"
 
 
@@ -231,9 +232,10 @@ def session(content: bytes, threads: int | None, path: Path | None) -> Any:
 
     if hasattr(onnxruntime, "disable_telemetry_events"):
         onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
     # What it has to say comes as an exception, and becomes our one line.
-    options.log_severity_level = 4
+    onnxruntime.set_default_logger_severity(_FATAL)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _FATAL
     # Else it would take the bytes for a format of its own where they look so.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     if threads is not None:
