@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,3 +116,23 @@ def test_settings_are_kept_as_json_has_them() -> None:
     assert manifest.settings == {"scales": [0.1, 0.2], "deep": {"a": [[1]]}}
     with pytest.raises(TypeError, match="not JSON serializable"):
         replace(MANIFEST, settings={"a": object()})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ids": [10**30, 1]},
+        {"preprocess": {"size": [10**6, 10**6]}},
+        {"preprocess": {"size": [300, 300], "pad_multiple": 10**9}},
+        {"preprocess": {"size": [10**400, 1]}},
+        {"preprocess": {"size": [300, 300], "mean": [10**400, 0, 0]}},
+        {"score": 10**400},
+        {"settings": {"size": float("nan")}},
+        {"regions": {"kind": ["SelectiveSearch"]}},
+        {"thresholds": [10**400, 0]},
+    ],
+)
+def test_numbers_that_no_model_has_are_one_line(change: dict[str, Any]) -> None:
+    values = {**json.loads(MANIFEST.to_json()), **change}
+    with pytest.raises(InputError, match=r"a\.onnx: "):
+        Manifest.from_json(json.dumps(values), path=Path("a.onnx"))

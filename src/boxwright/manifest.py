@@ -24,6 +24,7 @@ KEY = "boxwright"
 
 _KEYS = ("version", "recipe", "settings", "classes", "ids", "preprocess", "score", "thresholds", "notes")
 _OPTIONAL = "regions"
+_LARGEST_ID = (1 << 63) - 1
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class Manifest:
             raise InputError(
                 f"{len(self.classes)} classes with ids {list(self.ids)}", hint="give one id per class"
             )
+        if any(abs(identity) > _LARGEST_ID for identity in self.ids):
+            raise InputError(f"class ids {list(self.ids)!s:.80}", hint="give ids of at most 63 bits")
         if self.thresholds and len(self.thresholds) != len(self.classes):
             raise InputError(
                 f"{len(self.thresholds)} thresholds for {len(self.classes)} classes",

@@ -21,6 +21,9 @@ Mode = Literal["stretch", "shorter-side"]
 Filter = Literal["bilinear", "bilinear-antialias"]
 Order = Literal["resize-normalise", "normalise-resize"]
 
+_LARGEST_SIDE = 16384
+"""Pixels: an input of more takes 3 GB by itself, and comes from a damaged file."""
+
 RGB8 = UInt8[np.ndarray, "height width 3"]
 Chw = Float32[np.ndarray, "3 height width"]
 Resized = Float32[np.ndarray, "3 input_height input_width"]
@@ -53,6 +56,11 @@ class Preprocess:
             raise InputError(
                 f"preprocessing to {self.size}, padded to a multiple of {self.pad_multiple!r}",
                 hint="give whole numbers of pixels, at least 1",
+            )
+        if max(*self.size, self.pad_multiple) > _LARGEST_SIDE:
+            raise InputError(
+                f"preprocessing to {self.size}, padded to a multiple of {self.pad_multiple}",
+                hint=f"give sides of at most {_LARGEST_SIDE} pixels",
             )
         if not all(math.isfinite(v) for v in (*self.mean, *self.std)) or min(self.std) <= 0:
             raise InputError(f"preprocessing with std {self.std}", hint="give positive numbers")

@@ -123,3 +123,27 @@ def test_a_record_of_any_kind_is_no_run_of_ours(tmp_path: Path) -> None:
     for content in (b"[" * 100_000, b"\xff", b"1" * 5000, json.dumps([1]).encode(), b""):
         (tmp_path / "run.json").write_bytes(content)
         assert not is_ours(tmp_path)
+
+
+def test_links_to_nothing_and_round_are_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    photo(tmp_path / "voc/JPEGImages/a.jpg")
+    (tmp_path / "voc/Annotations").mkdir()
+    (tmp_path / "voc/ImageSets/Main").mkdir(parents=True)
+    (tmp_path / "voc/ImageSets/Main/train.txt").write_text("a\nb\n")
+    (tmp_path / "voc/Annotations/a.xml").write_text(
+        "<annotation><filename>a.jpg</filename><object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin>"
+        "<xmax>5</xmax><ymax>5</ymax></bndbox></object></annotation>"
+    )
+    (tmp_path / "voc/Annotations/b.xml").symlink_to("nothing")
+    assert run(monkeypatch, "check", "voc") in (0, 1)
+    (tmp_path / "voc/Annotations/b.xml").unlink()
+    (tmp_path / "voc/Annotations/b.xml").symlink_to("b.xml")
+    assert run(monkeypatch, "check", "voc") in (0, 1)
+    for words in (
+        ["check"],
+        ["convert", "out", "--to", "voc"],
+        ["check", "--fix", "fixed"],
+        ["detect", "-o", "d"],
+    ):
+        assert run(monkeypatch, words[0], "voc/Annotations/b.xml", *words[1:]) == 2

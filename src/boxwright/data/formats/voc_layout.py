@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from boxwright.data.formats.notes import Note, ignore
 from boxwright.data.formats.paths import DataFolder, UnsafePathError, inner_folder, is_image
 from boxwright.data.formats.reading import ORDER, is_usual, read_text, split_names
 from boxwright.data.records import Report
-from boxwright.regular import open_regular
+from boxwright.regular import is_file, open_regular
 
 IMAGE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img", "data")
 """Lower case: tools and systems differ in it."""
@@ -119,10 +120,10 @@ def listed(part: Part, folder: DataFolder, report: Report) -> Iterator[tuple[str
         except UnsafePathError as error:
             report(finding("path-escape", part.listing, where, str(error)))
             continue
-        if file.is_file():
+        if is_file(file):
             yield stem, file
         else:
-            message = f"{stem!r} has no annotation {file.relative_to(folder.root)}"
+            message = f"{stem!r} has no annotation {os.path.relpath(file.absolute(), folder.root)}"
             report(finding("annotation-missing", part.listing, where, message))
 
 
