@@ -7,6 +7,7 @@ import json
 import random
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -46,7 +47,10 @@ def _fuzz(told: argparse.Namespace, room: Path) -> int:
     codes: Counter[int] = Counter()
     failures: Counter[str] = Counter()
     number, began = told.first, _cpu()
-    while _cpu() - began < 60 * told.minutes:
+    stopped: list[int] = []
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, lambda number, _: stopped.append(number))
+    while _cpu() - began < 60 * told.minutes and not stopped:
         rng = random.Random(f"{told.seed}-{number}")
         kind, here = rng.choices(kinds, often)[0], room / str(number)
         words = _made(kind, sound, here, rng)

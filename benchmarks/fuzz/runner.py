@@ -64,6 +64,8 @@ def forked(what: Callable[[], int], output: Path) -> tuple[int, float]:
         code = 70
         try:
             os.setsid()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             _redirect(output)
             code = what()
         except BaseException:
