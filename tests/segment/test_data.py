@@ -177,6 +177,13 @@ def test_coco_without_outlines_or_with_spoilt_ones(tmp_path: Path) -> None:
     bad = coco(tmp_path / "b", [{"category_id": 3, "segmentation": [["x", 2, 3, 4, 5, 6]]}])
     with pytest.raises(InputError, match=r"a\.png: has an outline that cannot be read"):
         open_labelled(bad).read(0)
+    # A size that is merely claimed takes no memory.
+    huge = {"size": [200_000, 200_000], "counts": "~~~~"}
+    bad = coco(tmp_path / "c", [{"category_id": 3, "segmentation": huge}])
+    with pytest.raises(
+        InputError, match=r"a\.png: has (an outline for a picture of another size|run lengths)"
+    ):
+        open_labelled(bad).read(0)
 
 
 def test_a_picture_with_an_object_of_no_outline_is_left_out(tmp_path: Path) -> None:

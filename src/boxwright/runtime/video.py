@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from boxwright.errors import InputError
+from boxwright.foreign import in_words
 
 RGB8 = UInt8[np.ndarray, "height width 3"]
 Turned = UInt8[np.ndarray, "_ _ 3"]
@@ -41,8 +42,10 @@ def read_video(path: Path) -> Iterator[tuple[RGB8, float]]:
             for frame in container.decode(stream):
                 yield _upright(frame.to_ndarray(format="rgb24"), _display_matrix(frame), path), rate
                 frames += 1
-    except av.FFmpegError as error:
-        reason = f"{error.strerror or error} after {frames} frames"
+    except InputError:
+        raise
+    except Exception as error:  # FFmpeg's own, and whatever else a damaged stream leads PyAV into
+        reason = f"{in_words(error)} after {frames} frames"
         raise InputError(
             f"the video cannot be decoded ({reason})", path=path, hint="convert it to MP4"
         ) from error

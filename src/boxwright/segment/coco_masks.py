@@ -37,6 +37,14 @@ def labels_of(
 def _inside(outline: Any, size: tuple[int, int], sample: Sample) -> Bool[np.ndarray, "height width"]:
     from hotcoco import mask as coding
 
+    said = outline.get("size") if isinstance(outline, dict) else None
+    if said is not None and said != list(size):
+        # Before its pixels are taken memory for.
+        raise InputError(
+            f"has an outline for a picture of another size ({said!r:.40})",
+            path=sample.path,
+            hint="annotate it anew",
+        )
     try:
         runs = coding.fr_py_objects(outline, *size)
         found: np.ndarray = np.asarray(coding.decode(runs)) > 0
