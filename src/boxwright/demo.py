@@ -14,9 +14,11 @@ from boxwright.draw import encode_picture, grid
 from boxwright.evaluate import Report
 from boxwright.files import write_bytes
 from boxwright.model import create
+from boxwright.outputs import Outputs
 from boxwright.recipes import find
 from boxwright.stopping import AGAIN, if_stopped
 from boxwright.training import train
+from boxwright.training.folder import is_ours
 
 MODEL = "ssd320-efficientnet-lite0"
 PICTURES = 12
@@ -74,23 +76,25 @@ def run(out: Path, *, quick: bool, seed: int) -> Report:
         freeze=4,  # stem and three stages: what they know of edges and textures serves here too
         seed=seed,
     )
-    # No flip: a mirrored digit is another sign.
-    result = train(
-        model,
-        splits["train"],
-        val=splits["val"],
-        out=out / "model",
-        settings=settings,
-        augment=AUGMENT_NO_FLIP,
-        overwrite=True,
-    )
-    trained = time.monotonic()
+    with Outputs(out) as outputs:
+        outputs.claim_all("report.html", "report.json", "detections.jpg")
+        # No flip: a mirrored digit is another sign.
+        result = train(
+            model,
+            splits["train"],
+            val=splits["val"],
+            out=out / "model",
+            settings=settings,
+            augment=AUGMENT_NO_FLIP,
+            overwrite=is_ours(out / "model"),
+        )
+        trained = time.monotonic()
 
-    report = result.model.evaluate(splits["test"])
-    report.save(out)
-    examples = splits["test"].samples[:PICTURES]
-    results = result.model.predict([sample.path for sample in examples])
-    write_bytes(out / "detections.jpg", encode_picture(grid([r.plot() for r in results], 4), ".jpg"))
+        report = result.model.evaluate(splits["test"])
+        report.save(out)
+        examples = splits["test"].samples[:PICTURES]
+        results = result.model.predict([sample.path for sample in examples])
+        write_bytes(out / "detections.jpg", encode_picture(grid([r.plot() for r in results], 4), ".jpg"))
     say(
         f"mAP50 {report.coco.ap50:.3f} on {len(splits['test'])} held-out scenes; "
         f"scenes {made - started:.0f} s, {result.iterations} iterations of training {trained - made:.0f} s, "

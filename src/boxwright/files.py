@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +22,7 @@ from boxwright.foreign import reading
 from boxwright.regular import check_regular
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
+_TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.part", re.DOTALL)
 """What `replacing` calls a file that is not complete."""
 _LONGEST_STEM = 200
 """Bytes of a file's name that its temporary file repeats."""
@@ -32,6 +32,10 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _SMALL, _MOST_SHRUNK = 16 << 20, 100
 """Bytes of an array that any archive may have, and how many times its own an archive may claim beyond."""
 _QUOTED = re.compile(r"'+[=+@\t\r-]")
+
+
+class FullDiskError(InputError):
+    """There is no room for a file; nor is there for the next."""
 
 
 @contextmanager
@@ -51,9 +55,7 @@ def replacing(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A name of 255 bytes is legal, and leaves no room for what is put around it.
-        stem = os.fsencode(path.name)[:_LONGEST_STEM].decode(errors="ignore")
-        handle, name = tempfile.mkstemp(prefix=f".{stem}.", suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{_stem(path.name)}.", suffix=".part", dir=path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
     temporary = Path(name)
@@ -135,11 +137,17 @@ def _runs(text: str) -> bool:
     return text[:1] in _BEGINNINGS and not _NUMBER.fullmatch(text)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a kill has left of files that were being written in a folder, subfolders apart."""
+def sweep(folder: Path, names: Collection[str] | None = None) -> None:
+    """Remove what a kill has left of files that were being written in a folder: of these names, or of any."""
+    stems = None if names is None else {_stem(name) for name in names}
     for path in folder.glob(".*.part"):
-        if _TEMPORARY.fullmatch(path.name):
+        if (match := _TEMPORARY.fullmatch(path.name)) and (stems is None or match[1] in stems):
             path.unlink(missing_ok=True)
+
+
+def _stem(name: str) -> str:
+    """As much of a name as its temporary file repeats: one of 255 bytes leaves no room for what is put around it."""
+    return os.fsencode(name)[:_LONGEST_STEM].decode(errors="ignore")
 
 
 def read_arrays(path: Path, names: Sequence[str], *, kind: str, again: str) -> dict[str, np.ndarray]:
@@ -166,7 +174,7 @@ def read_arrays(path: Path, names: Sequence[str], *, kind: str, again: str) -> d
 def unwritable(path: Path, error: OSError) -> InputError:
     """The one line for a file that could not be written."""
     if error.errno in _NO_ROOM:
-        return InputError("the disk is full", path=path, hint="free some space or choose another folder")
+        return FullDiskError("the disk is full", path=path, hint="free some space or choose another folder")
     return InputError(
         f"cannot be written ({error.strerror or error})", path=path, hint="choose a folder you may write to"
     )

@@ -6,6 +6,7 @@ works it says here how far it is and what it would leave behind; whoever ends it
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -109,6 +110,7 @@ class Signals:
         self._since = 0.0
         self._old: dict[int, Any] = {}
         self._hook = sys.unraisablehook
+        self._disabled = logging.root.manager.disable
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
@@ -122,6 +124,7 @@ class Signals:
         for number, handler in self._old.items():
             signal.signal(number, handler)
         sys.unraisablehook = self._hook
+        logging.disable(self._disabled)
 
     def is_end(self, error: BaseException) -> bool:
         """Whether an error is the end that a signal asked for.
@@ -139,6 +142,8 @@ class Signals:
                 os._exit(3)
             return
         self.asked, self._since = True, time.monotonic()
+        # Some libraries (py4j is one) log a signal as an error, with its traceback.
+        logging.disable()
         raise KeyboardInterrupt
 
     def _unraisable(self, what: Any) -> None:

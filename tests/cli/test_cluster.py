@@ -14,6 +14,7 @@ from PIL import Image
 from boxwright.cli.cluster import command
 from boxwright.cli.features import command as features
 from boxwright.errors import InputError
+from boxwright.outputs import RECORD
 
 SMALL = {
     "backbone": "vgg11",
@@ -67,7 +68,7 @@ def test_a_table(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert said["labels"]["nmi"] == pytest.approx(1)
     assert said["duplicates"] == 1
     assert "19 images in 3 clusters, 1 pair nearly alike; with the folders NMI 1.000" in streams.err
-    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*FILES, RECORD}
     with (tmp_path / "out/assignments.csv").open() as file:
         kinds = {(line["path"].split("/")[0], line["cluster"]) for line in csv.DictReader(file)}
     assert len(kinds) == 3
@@ -80,7 +81,7 @@ def test_pictures_and_a_number_that_is_chosen(folder: Path, tmp_path: Path) -> N
     assert summary["clusters"] == 3
     assert summary["labels"] is None
     assert summary["features"]["pool"] == "grid"
-    names = {path.name for path in (tmp_path / "out").iterdir()}
+    names = {path.name for path in (tmp_path / "out").glob("[!.]*")}
     assert names == FILES | {"choice.svg", "features.parquet"}
     before = (tmp_path / "out/features.parquet").stat().st_mtime_ns
     # Another clustering of the same pictures takes the features there are.

@@ -40,7 +40,7 @@ def test_a_folder_from_end_to_end(folder: Path, tmp_path: Path, capsys: pytest.C
         *("pixels", "mean", "histogram"),
         *("stage2", "stage2", "stage1", "stage1"),
     ]
-    assert sorted(path.name for path in out.iterdir()) == [
+    assert sorted(path.name for path in out.glob("[!.]*")) == [
         f"probe.{end}" for end in ("csv", "json", "png", "txt")
     ]
     command([str(folder)], pool="mean,flatten", out=out, as_json=True, **options)
@@ -82,7 +82,7 @@ def test_what_cannot_be_asked_for(folder: Path, tmp_path: Path) -> None:
         command(asked, "efficientnet-lite0", "none", "stage9")
     with pytest.raises(InputError, match="no pooling 'median'"):
         command(asked, pool="median")
-    with pytest.raises(InputError, match="is a file; name a folder"):
+    with pytest.raises(InputError, match="is a file, not a folder"):
         command(asked, out=next(folder.rglob("*.jpg")))
     with pytest.raises(InputError, match="is too small"):
         command(asked, "efficientnet-lite0", "none", "stage1", size=32)

@@ -133,10 +133,10 @@ def test_a_full_disk_loses_nothing(
     assert undisturbed.stat().st_size > part
     line = [sys.executable, "-c", script, str(folder), str(part)]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
-    assert "InputError: a.parquet: the disk is full" in done.stderr
+    assert "FullDiskError: a.parquet: the disk is full" in done.stderr
     assert not (tmp_path / "a.parquet").exists()
     assert not list(tmp_path.rglob("*.part"))
-    assert len(list((tmp_path / "a.parquet.parts").iterdir())) == 9
+    assert len(list((tmp_path / "a.parquet.parts").glob("*.parquet"))) == 9
     after = extract(list_pictures(folder), extractor, tmp_path / "a.parquet")
     assert after.computed == 0
     assert (tmp_path / "a.parquet").read_bytes() == undisturbed.read_bytes()

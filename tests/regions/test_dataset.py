@@ -127,7 +127,7 @@ def test_a_damaged_part_is_named_and_the_others_stay(train: Dataset, tmp_path: P
     out = tmp_path / "p.npz"
     with pytest.raises(KeyboardInterrupt):
         propose(train, COARSE, out, jobs=1, watch=Seen(until=6))
-    first, *others = sorted((tmp_path / "p.npz.parts").iterdir())
+    first, *others = sorted((tmp_path / "p.npz.parts").glob("*.npz"))
     assert len(others) == 2
     first.write_bytes(first.read_bytes()[:300])
     with pytest.raises(InputError, match=rf"{first.name}: is damaged or no file of proposals.*; delete it"):

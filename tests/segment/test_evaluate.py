@@ -9,7 +9,6 @@ from PIL import Image
 from tests.segment.scenes import write_pairs
 
 from boxwright.card import Card
-from boxwright.images import read_image
 from boxwright.segment.data import open_labelled
 from boxwright.segment.evaluate import SCAN, judge
 from boxwright.segment.model import Segmenter
@@ -102,8 +101,9 @@ def test_more_classes_have_no_objects(tmp_path: Path) -> None:
 
 def test_pictures_show_what_is_wrong(tmp_path: Path) -> None:
     data = open_labelled(write_pairs(tmp_path / "d", 2, value=1))
-    judge(reads_red(), data, out=tmp_path / "looks")
-    seen = read_image(tmp_path / "looks/1.png")
+    shown = {}
+    judge(reads_red(), data, show=shown.__setitem__)
+    seen = shown["1"]
     assert seen.shape == (48, 4 * 64 + 12, 3)
     picture, truth, _, wrong = (seen[:, i * 68 : i * 68 + 64] for i in range(4))
     labelled = data.read(1)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from boxwright import lock as folder
 from boxwright.errors import InputError
-from boxwright.training import folder
-from boxwright.training.folder import LOCK, MARK, claim, is_ours, locked
+from boxwright.lock import LOCK, locked
+from boxwright.outputs import RECORD
+from boxwright.training.folder import MARK, claim, is_ours
 
 NAMES = ("metrics.csv", "run.json")
 
@@ -33,7 +35,7 @@ def test_a_run_of_ours_is_replaced_but_for_what_a_person_put_there(tmp_path: Pat
     assert is_ours(tmp_path)
     claim(tmp_path, NAMES, overwrite=False)
     left = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
-    assert left == [MARK, "notes.txt", "tb/mine.txt"]
+    assert left == [RECORD, MARK, "notes.txt", "tb/mine.txt"]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_runs_of_version_0_1_are_known_by_what_run_json_says(
 HOLD = """
 import sys, time
 from pathlib import Path
-from boxwright.training.folder import locked
+from boxwright.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

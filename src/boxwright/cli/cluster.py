@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from boxwright.cli.console import Overwrite
 from boxwright.cli.features import (
     Backbone,
     Batch,
@@ -82,6 +83,7 @@ def command(
             help="Run on Spark: local[4], spark://host:7077, yarn, ... Methods there: kmeans, bisecting.",
         ),
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary on standard output.")] = False,
 ) -> None:
     """Group pictures by what a backbone sees in them, and make a page to browse them.
@@ -100,6 +102,8 @@ def command(
     from boxwright.cli.boundary import goes_on
     from boxwright.cli.console import say
     from boxwright.cluster.local import ClusterSettings
+    from boxwright.cluster.results import RESULTS
+    from boxwright.outputs import Outputs
     from boxwright.stopping import if_stopped
 
     below = _threshold(duplicates)
@@ -124,9 +128,14 @@ def command(
             from boxwright.cluster.extractor import build_graph
 
             graph = build_graph(backbone, tap or find_classifier(backbone).taps[-1], pool, size, weights, say)
-        summary, whole, skipped = on_spark.cluster(spark, source, out, graph, on, batch, below)
-        if whole is not None:
-            _write(whole, out, pictures)
+        if on_spark.is_address(out):
+            summary, _, skipped = on_spark.cluster(spark, source, out, graph, on, batch, below)
+        else:
+            with Outputs(out, overwrite=overwrite) as outputs:
+                outputs.claim_all(*RESULTS, "assignments", "centres")
+                summary, whole, skipped = on_spark.cluster(spark, source, out, graph, on, batch, below)
+                if whole is not None:
+                    _write(whole, out, pictures)
         _end(summary, out, skipped, as_json)
         return
     settings = ClusterSettings(
@@ -140,24 +149,27 @@ def command(
         **({} if smallest is None else {"smallest": smallest}),
     )
     skipped = 0
-    table = source
-    if source.suffix.lower() != ".parquet":
-        table = out / "features.parquet"
-        from boxwright.cli.console import progress
-        from boxwright.cluster.features import Pace, extract
-        from boxwright.cluster.pictures import list_pictures
+    with Outputs(out, overwrite=overwrite) as outputs:
+        # Now, and not after hours, is the time to say that something is in the way.
+        outputs.claim_all(*RESULTS)
+        table = source
+        if source.suffix.lower() != ".parquet":
+            table = out / "features.parquet"
+            from boxwright.cli.console import progress
+            from boxwright.cluster.features import Pace, extract
+            from boxwright.cluster.pictures import list_pictures
 
-        if_extraction_stops(table)
-        tell_passed_over([source])
-        found = list_pictures(source, split, without=out)
-        network = build(backbone, tap, pool, size, weights, threads, engine)
-        done = extract(found, network, table, Pace(batch, jobs), watch=progress)
-        for one in done.skipped:
-            say(f"boxwright: skipped {one.path}: {one.reason}")
-        skipped = len(done.skipped)
-    if_stopped(lambda _: goes_on(f"the clusters are not complete; features are in {table}"))
-    clustered = _clustered(table, settings, below, labels, root)
-    _write(clustered, out, pictures)
+            if_extraction_stops(table)
+            tell_passed_over([source])
+            found = list_pictures(source, split, without=out)
+            network = build(backbone, tap, pool, size, weights, threads, engine)
+            done = extract(found, network, table, Pace(batch, jobs), watch=progress)
+            for one in done.skipped:
+                say(f"boxwright: skipped {one.path}: {one.reason}")
+            skipped = len(done.skipped)
+        if_stopped(lambda _: goes_on(f"the clusters are not complete; features are in {table}"))
+        clustered = _clustered(table, settings, below, labels, root)
+        _write(clustered, out, pictures)
     _end(clustered.summary(), out, skipped, as_json)
 
 

@@ -73,6 +73,7 @@ def command(
     from boxwright.compare.run import Order, execute, prepare
     from boxwright.compare.variants import ABLATIONS, chosen
     from boxwright.data import open_dataset, splits
+    from boxwright.outputs import Outputs
     from boxwright.stopping import if_stopped
 
     failed = 0
@@ -90,10 +91,14 @@ def command(
         order = Order(out, variants, tuple(range(seeds)), train_images, val_images, test, weights, device)
         begun = prepare(order)
         if_stopped(lambda _: goes_on(f"what is done of {len(begun)} runs is in {out}"))
-        failed = execute(order, begun, typer.echo)
-        record.write(out / record.SPEED, speed.measure(record.gather(out), test, typer.echo))
-        if lineage:
-            record.write(out / history.FILE, history.measure(record.gather(out), test, typer.echo))
+        with Outputs(out) as outputs:
+            outputs.claim_all(*table.FILES, page.FILE, record.SPEED)
+            if lineage:
+                outputs.claim_all(lineage_page.PAGE, lineage_page.PICTURE, history.FILE)
+            failed = execute(order, begun, typer.echo)
+            record.write(out / record.SPEED, speed.measure(record.gather(out), test, typer.echo))
+            if lineage:
+                record.write(out / history.FILE, history.measure(record.gather(out), test, typer.echo))
 
     found = summary.compare(
         record.gather(out),

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+import typer
 
 from boxwright.errors import printable
 from boxwright.stopping import counted
 
 Item = TypeVar("Item")
+
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Also replace files in --out that boxwright did not write.")
+]
 
 
 def say(line: str) -> None:

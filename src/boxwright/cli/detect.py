@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from boxwright.cli.console import Overwrite
 from boxwright.cli.passed_over import tell_passed_over
 
 MODELS = (".safetensors", ".onnx", ".xml", ".pt", ".pth", ".bin", ".ckpt", ".pkl")
@@ -34,6 +35,7 @@ def command(
     coco: Annotated[Path | None, typer.Option(metavar="FILE", help="A list of COCO results.")] = None,
     images: Annotated[bool, typer.Option("--images/--no-images", help="Write pictures with boxes.")] = True,
     batch: Annotated[int, typer.Option(min=1, help="Images that the network sees at once.")] = 1,
+    overwrite: Overwrite = False,
     spark: Annotated[
         str | None,
         typer.Option(
@@ -44,7 +46,7 @@ def command(
 ) -> None:
     """Detect on pictures and videos; unreadable files are named, skipped and counted.
 
-    Exit 0: all done. 1: some files could not be read. 2: none could.
+    Exit 0: all done. 1: some files could not be read, or their pictures not be written. 2: none could.
 
     **Examples**
 
@@ -89,7 +91,11 @@ def command(
 
     done = failed = detections = 0
     tables = "".join(f"{path} is not written; " for path in (csv, coco) if path is not None)
-    if_stopped(lambda _: (f"pictures of {done} are in {out}; " if images else "") + tables + AGAIN)
+    pictures = sinks.Pictures(out, overwrite=overwrite)
+    unwritten = pictures.unwritten.errors
+    if_stopped(
+        lambda _: (f"pictures of {done - len(unwritten)} are in {out}; " if images else "") + tables + AGAIN
+    )
     with ExitStack() as files:
         targets: list[sinks.Sink] = []
         if as_json:
@@ -99,7 +105,7 @@ def command(
         if coco is not None:
             targets.append(files.enter_context(sinks.coco_file(coco)))
         if images:
-            targets.append(files.enter_context(sinks.Pictures(out)))
+            targets.append(files.enter_context(pictures))
         results = predictor.stream(feed(), score, batch=batch, keep_images=images, on_error="skip")
         for found in progress(results, "detecting", sources.total):
             item = waiting.popleft()
@@ -117,9 +123,10 @@ def command(
         f"{detections} detection{'s' * (detections != 1)} on {done} image{'s' * (done != 1)}"
         + (f"; {wrote}" if wrote and done else "")
     )
-    if failed:
-        say(f"{failed} of {done + failed} could not be read")
-        raise typer.Exit(1 if done else 2)
+    if pictures.unwritten.tell(say) | bool(failed):
+        if failed:
+            say(f"{failed} of {done + failed} could not be read")
+        raise typer.Exit(1 if done > len(unwritten) else 2)
     if not done:
         say("boxwright: nothing to detect on; name files, folders or patterns")
         raise typer.Exit(2)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from boxwright.cli.console import Overwrite
 from boxwright.cli.data import FollowLinks, Images, Renames
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def command(
             help="Folder for report.html and report.json; runs/eval if not given (none with --json)."
         ),
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on standard output.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Images that the network sees at once.")] = 8,
     threshold: Annotated[
@@ -63,30 +65,36 @@ def command(
 
     `boxwright eval everyday street --classes shared --map pedestrian=person`
     """
+    from contextlib import nullcontext
+
     from boxwright.cli.console import progress, say
     from boxwright.data.classes import ClassChoice
     from boxwright.data.open import open_dataset
     from boxwright.evaluate.run import evaluate_model
     from boxwright.loading import load
+    from boxwright.outputs import Outputs
     from boxwright.stopping import AGAIN, if_stopped
 
     policy: Literal["error", "skip"] = "skip" if skip else "error"
     loaded = load(model)
     dataset = open_dataset(data, _split(data, split), policy, images=images, follow_links=follow_links)
-    report = evaluate_model(
-        loaded,
-        dataset,
-        batch=batch,
-        classes=ClassChoice(classes, tuple(renames or ())),
-        threshold=threshold,
-        score_floor=score_floor,
-        policy=policy,
-        facts={"name": Path(model).stem if Path(model).suffix else model, "file": model},
-        watch=lambda results: progress(results, "detecting", len(dataset)),
-    )
-    if_stopped(lambda _: f"the report is not complete; {AGAIN}")
     folder = out if out is not None or as_json else Path("runs/eval")
-    page = report.save(folder) if folder is not None else None
+    with nullcontext() if folder is None else Outputs(folder, overwrite=overwrite) as outputs:
+        if outputs is not None:
+            outputs.claim_all("report.html", "report.json")
+        report = evaluate_model(
+            loaded,
+            dataset,
+            batch=batch,
+            classes=ClassChoice(classes, tuple(renames or ())),
+            threshold=threshold,
+            score_floor=score_floor,
+            policy=policy,
+            facts={"name": Path(model).stem if Path(model).suffix else model, "file": model},
+            watch=lambda results: progress(results, "detecting", len(dataset)),
+        )
+        if_stopped(lambda _: f"the report is not complete; {AGAIN}")
+        page = report.save(folder) if folder is not None else None
     if as_json:
         typer.echo(report.to_json())
     else:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from boxwright.cli.console import Overwrite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +24,7 @@ def command(
     half: Annotated[
         bool, typer.Option("--half", help="Store weights as 16-bit floats: half the size.")
     ] = False,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="The comparison as a JSON object.")] = False,
 ) -> None:
     """Write a model as ONNX: preprocessing settings, class names and NMS inside, any batch size.
@@ -44,6 +48,11 @@ def command(
     from boxwright.runtime.onnx import OnnxModel
 
     if (task := _task(Path(model))) is not None:
+        if task == "vae":
+            for name in ("encoder.onnx", "decoder.onnx"):
+                _refuse_strange((out or Path(model).with_suffix("")) / name, overwrite)
+        else:
+            _refuse_strange(out or Path(model).with_suffix(".onnx"), overwrite)
         _other(Path(model), task, out, images, half, as_json)
         return
     target = out if out is not None else Path(model).with_suffix(".onnx")
@@ -51,6 +60,7 @@ def command(
         raise InputError(
             "the name of an exported model ends in .onnx", path=target, hint="choose another --out"
         )
+    _refuse_strange(target, overwrite)
     loaded = load(model, engine="torch")
     if isinstance(loaded, OnnxModel):
         raise InputError("is exported already", path=model, hint="export the .safetensors checkpoint")
@@ -68,6 +78,19 @@ def command(
     if as_json:
         typer.echo(json.dumps({"file": str(target), **asdict(parity)}))
     say(f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB)\ncompared: {parity}")
+
+
+def _refuse_strange(target: Path, overwrite: bool) -> None:
+    """See that an exported model takes the place of another one of ours, and of nothing else."""
+    from boxwright.errors import InputError
+    from boxwright.runtime.onnx import is_exported
+
+    if not overwrite and os.path.lexists(target) and not is_exported(target):
+        raise InputError(
+            "exists, and boxwright did not write it",
+            path=target,
+            hint="choose another --out, or replace it with --overwrite",
+        )
 
 
 def _task(path: Path) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,13 +142,14 @@ def cluster(
 def detect(master: str, model: str, source: str, out: Path, score: float | None, batch: int) -> int:
     """Detect on Spark into a table; says how it went, and returns the exit code."""
     from boxwright.cli.console import say
+    from boxwright.outputs import Outputs
     from boxwright.spark.detect import DetectionSettings, detect_images
     from boxwright.spark.session import spark_session
     from boxwright.spark.work import Pace
 
     target = _target(out)
     if_stopped(lambda _: goes_on(f"waves that were complete are in {out}"))
-    with spark_session(master) as spark:
+    with nullcontext() if is_address(out) else Outputs(out), spark_session(master) as spark:
         progress = Progress()
         settings = DetectionSettings(score, batch)
         table, done = detect_images(

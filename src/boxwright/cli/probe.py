@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from boxwright.cli.console import Overwrite
 from boxwright.cli.passed_over import tell_passed_over
 
 
@@ -39,6 +40,7 @@ def command(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the figures and the plot.")] = Path(
         "runs/probe"
     ),
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """How far features move under shift, scale, rotation and colour, tap by tap, beside raw pixels.
@@ -54,7 +56,7 @@ def command(
     """
     from boxwright.backbones.classifiers import find_classifier
     from boxwright.cli.console import progress, say
-    from boxwright.errors import InputError
+    from boxwright.outputs import Outputs
     from boxwright.probe import table
     from boxwright.probe.plot import draw
     from boxwright.probe.representations import Representations, checked_pools
@@ -63,8 +65,6 @@ def command(
     from boxwright.training.distributed import choose_device
     from boxwright.weights.trunk import pretrained_trunk
 
-    if out.exists() and not out.is_dir():
-        raise InputError("is a file", path=out, hint="name a folder for the figures")
     tell_passed_over(images)
     files = [
         path for path in Sources(images, without=out).files() if path.suffix.lower() not in VIDEO_EXTENSIONS
@@ -74,9 +74,11 @@ def command(
     where = choose_device(device)
     trunk, origin = pretrained_trunk(backbone, chosen, weights, say=say)
     represent = Representations(trunk.to(where), pools, seed, batch)
-    found = probe(files, origin.said, represent, size=size, count=count, seed=seed, watch=progress)
-    table.save(found, out)
-    draw(found, out / "probe.png")
+    with Outputs(out, overwrite=overwrite) as outputs:
+        outputs.claim_all(*table.FILES, "probe.png")
+        found = probe(files, origin.said, represent, size=size, count=count, seed=seed, watch=progress)
+        table.save(found, out)
+        draw(found, out / "probe.png")
     for line in found.skipped:
         say(f"boxwright: skipped {line}")
     typer.echo(table.as_json(found) if as_json else f"{table.table(found)}\n\n{table.answer(found)}")

@@ -113,7 +113,9 @@ def _data(
     dataset = open_dataset(path, split, policy="skip")
     if_stopped(
         lambda _: (
-            goes_on(f"regions that are done are in {parts_of(out)}") if parts_of(out).exists() else NOTHING
+            goes_on(f"regions that are done are in {parts_of(out)}")
+            if any(parts_of(out).glob("*.npz"))
+            else NOTHING
         )
     )
     proposals, troubles = propose(dataset, search, out, jobs=jobs, overwrite=overwrite, watch=progress)

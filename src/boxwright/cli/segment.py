@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright.cli.console import Overwrite as OverwriteOthers
 from boxwright.cli.passed_over import tell_passed_over
 from boxwright.cli.pictures import Model, pictures
 from boxwright.cli.teach import AsJson, Batch, Device, Epochs, Lr, Minutes, Overwrite, Resume, Seed, Weights
 
 if TYPE_CHECKING:
+    from boxwright.images import RGB8
     from boxwright.segment.data import LabelledPictures
 
 app = typer.Typer(
@@ -198,6 +200,7 @@ def evaluate(
         Path | None,
         typer.Option("--out", "-o", help="A folder for pictures: each beside truth, prediction and errors."),
     ] = None,
+    overwrite: OverwriteOthers = False,
     threads: Annotated[int | None, typer.Option(help="Of an exported model; all cores.", min=1)] = None,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -215,9 +218,12 @@ def evaluate(
     `boxwright segment eval cells.onnx cells --only held-out.txt --scan -o looks`
     """
     import json
+    from contextlib import nullcontext
 
     from boxwright.cli.console import progress, say
+    from boxwright.draw import write_picture
     from boxwright.errors import InputError
+    from boxwright.outputs import Outputs, Unwritten
     from boxwright.segment.data import open_labelled
     from boxwright.segment.evaluate import judge
     from boxwright.segment.layout import read_names
@@ -233,10 +239,21 @@ def evaluate(
         )
     if only is not None:
         pictures = pictures.only(read_names(only))
-    found = judge(segmenter, pictures, threshold=threshold, scan=scan, out=out, watch=progress)
+    unwritten = Unwritten()
+    with nullcontext() if out is None else Outputs(out, overwrite=overwrite) as outputs:
+
+        def draw(name: str, image: RGB8) -> None:
+            if outputs is not None:
+                with unwritten.noted():
+                    write_picture(outputs.claim(outputs.folder / f"{name}.png"), image)
+
+        show = None if outputs is None else draw
+        found = judge(segmenter, pictures, threshold=threshold, scan=scan, show=show, watch=progress)
     typer.echo(json.dumps(found.to_dict()) if as_json else found.text())
     if out is not None:
         say(f"pictures in {out}")
+    if unwritten.tell(say):
+        raise typer.Exit(1)
 
 
 @app.command("apply")
@@ -260,12 +277,13 @@ def apply(
     ] = False,
     threads: Annotated[int | None, typer.Option(help="Of an exported model; all cores.", min=1)] = None,
     device: Device = "auto",
+    overwrite: OverwriteOthers = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the masks of pictures: OUT/NAME.png has the index of each pixel's class, and shows it in colour.
 
     Pictures may be of any size: large ones go through the network in tiles without seams. Exit 1: some could not be
-    read, and were skipped.
+    read, or their masks not be written.
 
     **Examples**
 
@@ -276,24 +294,30 @@ def apply(
     import json
 
     from boxwright.cli.console import progress, say
+    from boxwright.errors import InputError
+    from boxwright.outputs import Outputs
     from boxwright.segment.apply import Wanted, apply_to, jobs
     from boxwright.segment.model import load_segmenter
     from boxwright.stopping import AGAIN, if_stopped
 
     tell_passed_over([source])
     todo = jobs(source, out)
-    if_stopped(lambda standing: f"masks of {pictures(standing.done)} are in {out}; {AGAIN}")
+    written: list[str] = []
+    if_stopped(lambda _: f"masks of {pictures(len(written))} are in {out}; {AGAIN}")
     segmenter = load_segmenter(model, device, threads)
     wanted = Wanted(threshold, values, overlay, probabilities)
-    troubles = apply_to(segmenter, todo, wanted, progress)
+    troubles: list[InputError] = []
+    with Outputs(out, overwrite=overwrite) as outputs:
+        for one in apply_to(segmenter, todo, wanted, progress, outputs.claim):
+            if isinstance(one, InputError):
+                troubles.append(one)
+            else:
+                written.append(str(one.mask))
     for trouble in troubles:
         say(f"boxwright: skipped {trouble}")
     if as_json:
-        skipped = {str(trouble.path) for trouble in troubles}
-        written = [str(job.mask) for job in todo if str(job.source) not in skipped]
-        typer.echo(
-            json.dumps({"masks": written, "classes": segmenter.classes.names, "skipped": sorted(skipped)})
-        )
-    say(f"{len(todo) - len(troubles)} masks in {out}")
+        skipped = sorted(str(trouble.path) for trouble in troubles)
+        typer.echo(json.dumps({"masks": written, "classes": segmenter.classes.names, "skipped": skipped}))
+    say(f"{len(written)} masks in {out}")
     if troubles:
         raise typer.Exit(1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from boxwright.cli.console import Overwrite as OverwriteOthers
 from boxwright.cli.passed_over import tell_passed_over
 from boxwright.cli.pictures import Images, Model, Out, Threads
 from boxwright.cli.teach import AsJson, Batch, Device, Epochs, Lr, Minutes, Overwrite, Resume, Seed, Weights
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from boxwright.images import RGB8
+    from boxwright.outputs import Outputs
     from boxwright.perceptual.style import Painting
     from boxwright.perceptual.style_apply import Painter
     from boxwright.perceptual.style_settings import StyleWeights
@@ -250,9 +252,10 @@ def apply(
     batch: Annotated[int, typer.Option(help="Pictures of one size that are painted at once.", min=1)] = 1,
     threads: Threads = None,
     device: Device = "auto",
+    overwrite: OverwriteOthers = False,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each picture.")] = False,
 ) -> None:
-    """Paint pictures of any size with a trained network. Exit 1: some could not be read, and were skipped.
+    """Paint pictures of any size with a trained network. Exit 1: some could not be read or written.
 
     **Examples**
 
@@ -261,10 +264,12 @@ def apply(
     `boxwright style apply painting.onnx holiday -o holiday-painted --size 1024`
     """
     import json
+    from contextlib import nullcontext
     from itertools import islice
 
     from boxwright.cli.console import progress, say
     from boxwright.cli.pictures import is_one_file, pictures, writable
+    from boxwright.outputs import Outputs
     from boxwright.perceptual.style_apply import Painter
     from boxwright.runtime.sources import Sources
     from boxwright.stopping import AGAIN, if_stopped
@@ -277,13 +282,14 @@ def apply(
     named = ((item, out if single else out / writable(item.output)) for item in items)
     done = troubles = 0
     if_stopped(lambda _: f"{pictures(done)} painted into {out}; {AGAIN}")
-    while some := list(islice(named, batch)):
-        for said in _paint_some(painter, some):
-            if "error" in said:
-                say(f"boxwright: skipped {said['error']}")
-            done, troubles = done + ("out" in said), troubles + ("error" in said)
-            if as_json:
-                typer.echo(json.dumps(said))
+    with nullcontext() if single else Outputs(out, overwrite=overwrite) as outputs:
+        while some := list(islice(named, batch)):
+            for said in _paint_some(painter, some, outputs):
+                if "error" in said:
+                    say(f"boxwright: skipped {said['error']}")
+                done, troubles = done + ("out" in said), troubles + ("error" in said)
+                if as_json:
+                    typer.echo(json.dumps(said))
     say(f"{pictures(done)} painted into {out}")
     if troubles:
         raise typer.Exit(1)
@@ -353,11 +359,14 @@ def _shown(steps: Iterable[Painting], total: int, every: int) -> Iterator[Painti
         yield painting
 
 
-def _paint_some(painter: Painter, some: list[tuple[Item, Path]]) -> list[dict[str, object]]:
+def _paint_some(
+    painter: Painter, some: list[tuple[Item, Path]], outputs: Outputs | None
+) -> list[dict[str, object]]:
     """Paint pictures into files; for each what it came to, or under "error" why not."""
     from boxwright.cli.pictures import read_item
     from boxwright.draw import write_picture
     from boxwright.errors import InputError
+    from boxwright.files import FullDiskError
 
     told: list[dict[str, object]] = [{"image": str(item.path)} for item, _ in some]
     read: list[tuple[dict[str, object], Path, RGB8]] = []
@@ -373,6 +382,12 @@ def _paint_some(painter: Painter, some: list[tuple[Item, Path]]) -> list[dict[st
             said["error"] = f"{said['image']}: {error}"
         return told
     for (said, target, _), image in zip(read, painted, strict=True):
-        write_picture(target, image)
-        said |= {"out": str(target), "size": list(image.shape[:2])}
+        try:
+            write_picture(target if outputs is None else outputs.claim(target), image)
+        except FullDiskError:
+            raise
+        except InputError as error:
+            said["error"] = str(error)
+        else:
+            said |= {"out": str(target), "size": list(image.shape[:2])}
     return told

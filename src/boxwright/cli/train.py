@@ -171,9 +171,12 @@ def suggest(
     detector: Any, images: Dataset, val: Dataset, settings: Any, augment: Any, out: Path, device: str
 ) -> None:
     """Sweep the learning rate, print the suggestion, draw the sweep."""
+    from boxwright.outputs import Outputs
     from boxwright.training.lr_finder import find_lr
     from boxwright.training.setup import plan
 
-    found = find_lr(plan(detector, images, val, out, settings, augment), device=device)
-    found.plot(out / "lr_finder.png")
+    with Outputs(out) as outputs:
+        picture = outputs.claim(out / "lr_finder.png")
+        found = find_lr(plan(detector, images, val, out, settings, augment), device=device)
+        found.plot(picture)
     typer.echo(f"suggested: --lr {found.suggestion:g}  (sweep: {out / 'lr_finder.png'})")

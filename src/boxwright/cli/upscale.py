@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright.cli.console import Overwrite as OverwriteOthers
 from boxwright.cli.passed_over import tell_passed_over
 from boxwright.cli.pictures import Images, Model, Out, Threads
 from boxwright.cli.teach import (
@@ -156,12 +157,13 @@ def apply(
     quality: Annotated[int, typer.Option(help="Of JPEG and WebP.", min=1, max=100)] = 95,
     threads: Threads = None,
     device: Device = "auto",
+    overwrite: OverwriteOthers = False,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each picture.")] = False,
 ) -> None:
     """Make pictures larger by the network's factor; in parts without seams, so that size costs time, not memory.
 
     Transparency is laid over white, 16-bit pictures become 8-bit, grey ones stay grey to the eye. Exit 1: some
-    pictures could not be read, and were skipped.
+    pictures could not be read or written.
 
     **Examples**
 
@@ -170,12 +172,14 @@ def apply(
     `boxwright upscale apply x2.onnx holiday -o holiday-large`
     """
     import json
+    from contextlib import nullcontext
 
     from boxwright.cli.console import progress, say
     from boxwright.cli.pictures import is_one_file, pictures, read_item, writable
     from boxwright.draw import encode_picture
     from boxwright.errors import InputError
-    from boxwright.files import write_bytes
+    from boxwright.files import FullDiskError, write_bytes
+    from boxwright.outputs import Outputs
     from boxwright.perceptual.upscale_apply import Enlarger
     from boxwright.runtime.sources import Sources
     from boxwright.stopping import AGAIN, if_stopped
@@ -186,20 +190,24 @@ def apply(
     enlarger = Enlarger.open(model, tile=tile, threads=threads, device=device)
     done, troubles = 0, 0
     if_stopped(lambda _: f"{pictures(done)} enlarged into {out}; {AGAIN}")
-    for item in progress(sources, "enlarging", sources.total):
-        target = out if single else out / writable(item.output)
-        try:
-            large = enlarger(read_item(item, target))
-        except InputError as error:
-            troubles += 1
-            said: dict[str, object] = {"image": str(item.path), "error": str(error)}
-            say(f"boxwright: skipped {error}")
-        else:
-            write_bytes(target, encode_picture(large, target.suffix, quality))
-            done += 1
-            said = {"image": str(item.path), "out": str(target), "size": list(large.shape[:2])}
-        if as_json:
-            typer.echo(json.dumps(said))
+    with nullcontext() if single else Outputs(out, overwrite=overwrite) as outputs:
+        for item in progress(sources, "enlarging", sources.total):
+            target = out if single else out / writable(item.output)
+            try:
+                large = enlarger(read_item(item, target))
+                place = target if outputs is None else outputs.claim(target)
+                write_bytes(place, encode_picture(large, target.suffix, quality))
+            except FullDiskError:
+                raise
+            except InputError as error:
+                troubles += 1
+                said: dict[str, object] = {"image": str(item.path), "error": str(error)}
+                say(f"boxwright: skipped {error}")
+            else:
+                done += 1
+                said = {"image": str(item.path), "out": str(target), "size": list(large.shape[:2])}
+            if as_json:
+                typer.echo(json.dumps(said))
     say(f"{pictures(done)} enlarged {enlarger.settings.factor} times into {out}")
     if troubles:
         raise typer.Exit(1)

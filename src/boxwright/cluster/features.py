@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,10 +28,12 @@ from boxwright.data.doctor.probe import processors
 from boxwright.errors import InputError
 from boxwright.files import sweep, write_text
 from boxwright.images import read_image
+from boxwright.outputs import Outputs
 
 SECONDS = 20.0
 """Work in a part at most: what a kill may lose."""
 
+_COLUMNS = "path,reason"
 Watch = Callable[[Iterable["Seen"], str, int], Iterable["Seen"]]
 
 
@@ -119,15 +120,30 @@ def extract(
     Raises:
         InputError: what there is was made with other settings or of other images, a full disk. Nothing is lost.
     """
-    parts = parts_of(out)
+    with Outputs(parts_of(out)) as parts:
+        return _extract(pictures, network, out, parts, pace, overwrite, watch)
+
+
+def _extract(
+    pictures: Pictures,
+    network: Network,
+    out: Path,
+    parts: Outputs,
+    pace: Pace,
+    overwrite: bool,
+    watch: Watch | None,
+) -> Extracted:
+    unread = out.with_suffix(".skipped.csv")
     if overwrite:
-        shutil.rmtree(parts, ignore_errors=True)
+        parts.remove()
         out.unlink(missing_ok=True)
-    sweep(parts)
+    else:
+        _refuse_strange(unread)
+    sweep(out.parent, (out.name, unread.name))
     card = network.card
     described = Described(card.settings, str(pictures.root), card.notes)
     wanted = {picture.path: picture for picture in pictures.files}
-    before = [*([out] if out.exists() else []), *sorted(parts.glob("*.parquet"))]
+    before = [*([out] if out.exists() else []), *parts.files()]
     done, stale = _done(before, described, wanted)
     missing = [picture for picture in pictures.files if picture.path not in done]
     skipped: list[Skipped] = []
@@ -151,8 +167,8 @@ def extract(
     if before != [out] or computed or stale or read_described(out) != described:
         kept = {path: (wanted[path].length, wanted[path].modified) for path in wanted}
         merge(out, described, [*before, *writer.files], kept)
-    shutil.rmtree(parts, ignore_errors=True)
-    _list(out.with_suffix(".skipped.csv"), skipped)
+    parts.remove()
+    _list(unread, skipped)
     return Extracted(out, len(wanted) - len(skipped), computed, tuple(skipped))
 
 
@@ -251,9 +267,9 @@ def _prepare(pictures: Pictures, picture: Picture, network: Network) -> _Prepare
 class _Parts:
     """Rows that wait for the last image, in files of some seconds' work."""
 
-    def __init__(self, folder: Path, described: Described) -> None:
-        self._folder, self._described = folder, described
-        self._first = len(list(folder.glob("*.parquet")))
+    def __init__(self, outputs: Outputs, described: Described) -> None:
+        self._outputs, self._described = outputs, described
+        self._first = len(outputs.files())
         self._rows: list[Row] = []
         self._since = time.monotonic()
         self._most = max(1, GROUP_BYTES // (4 * described.columns))
@@ -266,12 +282,25 @@ class _Parts:
 
     def flush(self) -> None:
         if self._rows:
-            # The process's number keeps two runs at once from writing over one another's parts.
             name = f"{self._first + len(self.files):06d}-{os.getpid()}.parquet"
-            write_rows(self._folder / name, self._described, self._rows)
-            self.files.append(self._folder / name)
+            part = self._outputs.claim(self._outputs.folder / name)
+            write_rows(part, self._described, self._rows)
+            self.files.append(part)
             self._rows = []
         self._since = time.monotonic()
+
+
+def _refuse_strange(unread: Path) -> None:
+    """See that the list of unreadable images takes the place of an earlier one, and of nothing else."""
+    if not os.path.lexists(unread):
+        return
+    with unread.open("rb") as file:
+        if file.readline(100).strip() != _COLUMNS.encode():
+            raise InputError(
+                "exists, and boxwright did not write it",
+                path=unread,
+                hint="choose another file, or --overwrite",
+            )
 
 
 def _list(path: Path, skipped: Sequence[Skipped]) -> None:
@@ -280,6 +309,6 @@ def _list(path: Path, skipped: Sequence[Skipped]) -> None:
         return
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(("path", "reason"))
+    lines.writerow(_COLUMNS.split(","))
     lines.writerows((one.path, one.reason) for one in skipped)
     write_text(path, text.getvalue())

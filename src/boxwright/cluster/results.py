@@ -22,6 +22,20 @@ NEAREST = 20
 """Images nearest to its centre that are listed of each cluster."""
 
 
+RESULTS = (
+    *(
+        "assignments.parquet",
+        "assignments.csv",
+        "nearest.csv",
+        "duplicates.csv",
+        "centres.npz",
+        "summary.json",
+    ),
+    *("choice.svg", "sheet.html"),
+)
+"""The files of a clustering, in its folder."""
+
+
 @dataclass(frozen=True)
 class Clustered:
     """A clustering of named images, and what is known of them.

@@ -42,13 +42,16 @@ main a{color:var(--accent)}
 )
 
 
+FILE = "compare.html"
+
+
 def save(comparison: Comparison, out: Path) -> Path:
     """Write `compare.html`.
 
     Returns:
         its path.
     """
-    target = out / "compare.html"
+    target = out / FILE
     write_text(target, page(comparison, out))
     return target
 

@@ -21,6 +21,7 @@ from boxwright.files import write_text
 from boxwright.manifest import Manifest
 from boxwright.preprocess import Preprocess
 from boxwright.recipes import find
+from boxwright.training.folder import is_ours
 from boxwright.training.journal import LAST
 from boxwright.training.run import train
 from boxwright.training.state import facts
@@ -141,7 +142,8 @@ def _one(order: Order, variant: Variant, seed: int, out: Path, say: Say) -> tupl
         settings=chosen.train,
         augment=chosen.augment,
         resume=resume,
-        overwrite=not resume,
+        # What is there of an earlier run of ours is replaced, what is somebody else's never.
+        overwrite=not resume and is_ours(out),
         device=order.device,
     )
     described = {"name": variant.label, "file": str(result.best)}

@@ -95,6 +95,10 @@ def failures(comparison: Comparison) -> list[str]:
     ]
 
 
+FILES = ("compare.json", "compare.csv", "compare.md")
+"""What `save` writes."""
+
+
 def save(comparison: Comparison, out: Path) -> None:
     """Write `compare.json`, `compare.csv` (a line for each run) and `compare.md`."""
     values = to_plain(comparison)

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -21,9 +19,9 @@ from typing import Any, Literal
 import numpy as np
 
 from boxwright.data.compose import Material, Scene, draw_scene
+from boxwright.data.formats.writers import staged
 from boxwright.draw import encode_picture
 from boxwright.errors import InputError
-from boxwright.files import unwritable
 from boxwright.images import read_image
 
 Split = Literal["train", "val", "test"]
@@ -87,10 +85,7 @@ def write_scenes(
         raise InputError(f"scenes of {size[0]} x {size[1]} are too small", hint="use at least 160 x 160")
     counts: dict[Split, int] = {"train": train, "val": val, "test": test}
     total, done = sum(counts.values()), 0
-    part: Path | None = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    with staged(folder) as part:
         for number, (split, count) in enumerate(counts.items()):
             if count == 0:
                 continue
@@ -106,13 +101,6 @@ def write_scenes(
             (part / "annotations").mkdir(exist_ok=True)
             text = json.dumps(_coco(scenes, split, seed))
             (part / "annotations" / f"instances_{split}.json").write_text(text)
-        part.chmod(0o755)
-        part.replace(folder)
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    finally:
-        if part is not None:
-            shutil.rmtree(part, ignore_errors=True)
     return folder
 
 

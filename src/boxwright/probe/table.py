@@ -102,6 +102,10 @@ def as_json(probed: Probed) -> str:
     return json.dumps(to_plain(probed), ensure_ascii=False, allow_nan=False)
 
 
+FILES = ("probe.json", "probe.csv", "probe.txt")
+"""What `save` writes."""
+
+
 def save(probed: Probed, out: Path) -> None:
     """Write `probe.json`, `probe.csv` (a line for each figure) and `probe.txt` (the table and the answer)."""
     write_text(out / "probe.json", as_json(probed) + "\n")

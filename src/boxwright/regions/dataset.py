@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +19,9 @@ import numpy as np
 from boxwright.data.doctor.probe import processors
 from boxwright.data.records import Dataset, Sample
 from boxwright.errors import InputError
+from boxwright.files import sweep
 from boxwright.images import read_image
+from boxwright.outputs import Outputs
 from boxwright.regions.proposals import Boxes, Proposals, Size, write
 from boxwright.regions.source import RegionSource, to_dict
 
@@ -73,16 +74,30 @@ def propose(
         InputError: what there is was found in another way or is damaged, or the disk is full. Nothing is lost.
     """
     settings = json.loads(json.dumps(to_dict(source)))  # as the file gives them back
-    folder = parts_of(out)
+    with Outputs(parts_of(out)) as parts:
+        return _propose(dataset, source, out, parts, settings, jobs, overwrite, watch)
+
+
+def _propose(
+    dataset: Dataset,
+    source: RegionSource,
+    out: Path,
+    parts: Outputs,
+    settings: dict[str, Any],
+    jobs: int | None,
+    overwrite: bool,
+    watch: Watch | None,
+) -> tuple[Proposals, tuple[str, ...]]:
     if overwrite:
         out.unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-    done = {image: found for part in _there(out, folder, settings) for image, found in _contents(part)}
+        parts.remove()
+    sweep(out.parent, (out.name,))
+    done = {image: found for part in _there(out, parts, settings) for image, found in _contents(part)}
     samples = {_key(sample, dataset): sample for sample in dataset}
     missing = [(image, sample) for image, sample in samples.items() if image not in done]
     troubles: list[str] = []
     waiting: list[Found] = []
-    if not missing and not folder.exists() and out.exists():
+    if not missing and not parts.files() and out.exists():
         return Proposals.open(out), ()
     with ThreadPoolExecutor(jobs or processors()) as pool:
         results: Iterable[Found] = pool.map(lambda item: _search(item[0], item[1], source), missing)
@@ -94,14 +109,14 @@ def propose(
                 done[found.image] = found
                 waiting.append(found)
                 if len(waiting) == PART:
-                    _write_part(folder, settings, waiting)
+                    _write_part(parts, settings, waiting)
                     waiting = []
         except BaseException:
             # Ctrl-C or a full disk must not wait for the images that are still in the queue, nor lose those that are
             # done.
             pool.shutdown(cancel_futures=True)
             if waiting:
-                _write_part(folder, settings, waiting)
+                _write_part(parts, settings, waiting)
             raise
     # Those of other splits, found before, stay in the file.
     order = [
@@ -109,7 +124,7 @@ def propose(
         *(image for image in done if image not in samples),
     ]
     _write(out, settings, [done[image] for image in order])
-    shutil.rmtree(folder, ignore_errors=True)
+    parts.remove()
     return Proposals.open(out), tuple(troubles)
 
 
@@ -118,9 +133,9 @@ def parts_of(out: Path) -> Path:
     return out.with_name(out.name + ".parts")
 
 
-def _there(out: Path, folder: Path, settings: dict[str, Any]) -> Iterator[Proposals]:
+def _there(out: Path, parts: Outputs, settings: dict[str, Any]) -> Iterator[Proposals]:
     """The file and its parts, if they were found in the same way."""
-    for path in [*([out] if out.exists() else []), *sorted(folder.glob("*.npz"))]:
+    for path in [*([out] if out.exists() else []), *parts.files()]:
         part = Proposals.open(path)
         if part.settings != settings:
             known = ", ".join(f"{key} {value}" for key, value in part.settings.items())
@@ -148,10 +163,9 @@ def _search(image: str, sample: Sample, source: RegionSource) -> Found:
     return Found(image, (height, width), source(picture, threads=1))
 
 
-def _write_part(folder: Path, settings: dict[str, Any], found: Sequence[Found]) -> None:
-    # The process's number keeps two runs at once from writing over one another's parts.
-    number = len(list(folder.glob("*.npz")))
-    _write(folder / f"{number:06d}-{os.getpid()}.npz", settings, found)
+def _write_part(parts: Outputs, settings: dict[str, Any], found: Sequence[Found]) -> None:
+    name = f"{len(parts.files()):06d}-{os.getpid()}.npz"
+    _write(parts.claim(parts.folder / name), settings, found)
 
 
 def _write(path: Path, settings: dict[str, Any], found: Sequence[Found]) -> None:

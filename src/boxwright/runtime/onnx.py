@@ -175,6 +175,15 @@ def verify(content: bytes, path: Path | None) -> None:
         raise InputError("is damaged: its contents do not match its sha256", path=path, hint=_DAMAGED)
 
 
+def is_exported(path: Path) -> bool:
+    """Whether a file is a whole one that `boxwright export` wrote."""
+    try:
+        verify(read_graph(path), path)
+    except InputError:
+        return False
+    return True
+
+
 def _check_found(
     boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, valid: np.ndarray, images: int, classes: int
 ) -> None:

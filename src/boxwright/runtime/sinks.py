@@ -16,6 +16,7 @@ from typing import BinaryIO, Protocol
 from boxwright.draw import PICTURES, class_colour, draw_boxes, write_picture
 from boxwright.errors import InputError
 from boxwright.files import replacing
+from boxwright.outputs import Outputs, Unwritten
 from boxwright.regular import real_path
 from boxwright.results import Result
 from boxwright.runtime.sources import Item
@@ -39,21 +40,31 @@ class Pictures:
 
     Args:
         folder: made when it is needed.
+        overwrite: replace files there that boxwright did not write.
+
+    Attributes:
+        unwritten: the pictures and videos that could not be written; the others are.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, overwrite: bool = False) -> None:
+        self.folder, self.unwritten = folder, Unwritten()
+        self._outputs = Outputs(folder, overwrite=overwrite)
         self._video: tuple[Path, VideoWriter] | None = None
+        self._left_out: Path | None = None
         self._open = ExitStack()
 
     def __enter__(self) -> Pictures:
+        self._outputs.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if kind is None:
-            self._finish_video()
-        else:
-            self._open.__exit__(kind, error, trace)  # type: ignore[arg-type]
+        try:
+            if kind is None:
+                self._finish_video()
+            else:
+                self._open.__exit__(kind, error, trace)  # type: ignore[arg-type]
+        finally:
+            self._outputs.__exit__()
 
     def take(self, item: Item, result: Result) -> None:
         """Draw one image; a result without its image is a defect."""
@@ -65,25 +76,31 @@ class Pictures:
             self._finish_video()
             suffix = "" if item.output.suffix.lower() in PICTURES else ".png"
             target = self.folder / f"{item.output}{suffix}"
-            self._guard(target, item.path)
-            write_picture(target, drawn)
+            with self.unwritten.noted():
+                self._guard(target, item.path)
+                write_picture(self._outputs.claim(target), drawn)
             return
         target = self.folder / f"{item.output}{'' if item.output.suffix.lower() == '.mp4' else '.mp4'}"
+        if target == self._left_out:
+            return
         if self._video is None or self._video[0] != target:
             self._finish_video()
-            self._guard(target, item.path)
-            file = self._open.enter_context(replacing(target))
-            self._video = target, VideoWriter(file, item.rate, result.size)
-        self._video[1].write(drawn)
+            self._left_out = target
+            with self.unwritten.noted():
+                self._guard(target, item.path)
+                file = self._open.enter_context(replacing(self._outputs.claim(target)))
+                self._video, self._left_out = (target, VideoWriter(file, item.rate, result.size)), None
+        if self._video is not None:
+            self._video[1].write(drawn)
 
     def skip(self, item: Item, error: InputError) -> None:
         """Nothing to draw."""
 
     def _finish_video(self) -> None:
         if self._video is not None:
-            self._video[1].close()
-            self._video = None
-            self._open.close()
+            video, self._video = self._video[1], None
+            with self.unwritten.noted(), self._open:
+                video.close()
 
     @staticmethod
     def _guard(target: Path, source: Path) -> None:

@@ -5,7 +5,7 @@ Torch-free where the network is an exported one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from boxwright.draw import write_picture
 from boxwright.errors import InputError
+from boxwright.files import FullDiskError
 from boxwright.images import EXTENSIONS, read_image
 from boxwright.regular import real_path
 from boxwright.segment.masks import overlay, write_mask, write_probability
@@ -84,8 +85,12 @@ def jobs(source: Path, out: Path) -> list[Job]:
 
 
 def apply_to(
-    segmenter: Segmenter, todo: Iterable[Job], wanted: Wanted, watch: Watch = lambda items, what: items
-) -> list[InputError]:
+    segmenter: Segmenter,
+    todo: Iterable[Job],
+    wanted: Wanted,
+    watch: Watch = lambda items, what: items,
+    claim: Callable[[Path], Path] = lambda path: path,
+) -> Iterator[Job | InputError]:
     """Write the masks of pictures.
 
     Args:
@@ -93,26 +98,36 @@ def apply_to(
         todo: the pictures.
         wanted: what is written.
         watch: shows progress.
+        claim: is given each file before it is written, and may refuse it.
 
-    Returns:
-        what was wrong with those that could not be read.
+    Yields:
+        each picture when its masks are written, or what is wrong with it or them.
+
+    Raises:
+        FullDiskError: nothing more can be written.
     """
-    troubles = []
     for job in watch(todo, "segmenting"):
         try:
-            picture = read_image(job.source)
+            _apply(segmenter, job, wanted, claim)
+        except FullDiskError:
+            raise
         except InputError as error:
-            troubles.append(error)
-            continue
-        probabilities = segmenter.probabilities(picture)
-        labels = decided(probabilities, wanted.threshold)
-        classes = segmenter.classes
-        write_mask(job.mask, np.array(classes.values, np.uint8)[labels] if wanted.values else labels)
-        if wanted.overlay:
-            write_picture(job.mask.with_name(f"{job.mask.stem}_overlay.png"), overlay(picture, labels))
-        if wanted.probabilities:
-            # Of two, the one is what the other leaves.
-            for index in range(int(len(classes.names) == 2), len(classes.names)):
-                name = "".join(c if c.isalnum() or c in "-_" else "-" for c in classes.names[index])
-                write_probability(job.mask.with_name(f"{job.mask.stem}_{name}.png"), probabilities[index])
-    return troubles
+            yield error
+        else:
+            yield job
+
+
+def _apply(segmenter: Segmenter, job: Job, wanted: Wanted, claim: Callable[[Path], Path]) -> None:
+    picture = read_image(job.source)
+    probabilities = segmenter.probabilities(picture)
+    labels = decided(probabilities, wanted.threshold)
+    classes = segmenter.classes
+    write_mask(claim(job.mask), np.array(classes.values, np.uint8)[labels] if wanted.values else labels)
+    if wanted.overlay:
+        write_picture(claim(job.mask.with_name(f"{job.mask.stem}_overlay.png")), overlay(picture, labels))
+    if wanted.probabilities:
+        # Of two, the one is what the other leaves.
+        for index in range(int(len(classes.names) == 2), len(classes.names)):
+            name = "".join(c if c.isalnum() or c in "-_" else "-" for c in classes.names[index])
+            target = claim(job.mask.with_name(f"{job.mask.stem}_{name}.png"))
+            write_probability(target, probabilities[index])

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
-from boxwright.draw import write_picture
+from boxwright.images import RGB8
 from boxwright.segment.data import Labelled, LabelledPictures
 from boxwright.segment.masks import IGNORED
 from boxwright.segment.metrics import PixelFigures, confusion
@@ -23,6 +22,7 @@ SCAN = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Thresholds that are tried."""
 
 Watch = Callable[[Iterable[int], str], Iterable[int]]
+Show = Callable[[str, RGB8], None]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def judge(
     *,
     threshold: float | None = None,
     scan: bool = False,
-    out: Path | None = None,
+    show: Show | None = None,
     watch: Watch = lambda items, what: items,
 ) -> Judged:
     """Measure a network.
@@ -126,7 +126,7 @@ def judge(
         data: pictures with masks, of its classes.
         threshold: of two classes, the second's probability from which on a pixel is of it.
         scan: try all thresholds, of two classes.
-        out: a folder for one picture each: the picture, truth, prediction, what is wrong.
+        show: is given a picture's name and a sheet of it: the picture, truth, prediction, what is wrong.
         watch: shows progress.
 
     Raises:
@@ -143,8 +143,8 @@ def judge(
         pictures.append(_figures(name, labelled, predicted, classes))
         if scan and classes == 2:
             scans.append(_scanned(name, labelled, probabilities))
-        if out is not None:
-            write_picture(out / f"{name}.png", compared(labelled.picture, labelled.labels, predicted))
+        if show is not None:
+            show(name, compared(labelled.picture, labelled.labels, predicted))
     means = [(at, _mean([one[place] for one in scans])) for place, at in enumerate(SCAN)] if scans else []
     return Judged(segmenter.classes.names, threshold, tuple(pictures), PixelFigures.of(total), tuple(means))
 

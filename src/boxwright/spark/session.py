@@ -10,6 +10,7 @@ import socket
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -66,7 +67,9 @@ def spark_session(master: str, settings: dict[str, str] | None = None) -> Iterat
             with spark_failures(log):
                 yield spark
         finally:
-            with suppress(Exception):  # Java may be gone; whatever was to be said has been
+            # Java may be gone, by a signal to all processes; whatever was to be said has been.
+            with suppress(Exception), warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
                 spark.stop()
 
 

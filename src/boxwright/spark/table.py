@@ -24,6 +24,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from boxwright.errors import InputError
+from boxwright.lock import LOCK
+from boxwright.outputs import RECORD
 from boxwright.spark.listing import KEY, without
 
 UNREADABLE = "unreadable"
@@ -147,7 +149,8 @@ class WaveTable:
     def _agree(self, settings: dict[str, Any]) -> None:
         text = self.folder.read_text(_SETTINGS)
         if text is None:
-            if self.folder.names():
+            # The lock and the record are ours.
+            if set(self.folder.names()) - {LOCK, RECORD}:
                 raise InputError(
                     "is not empty, and was not made by this job",
                     path=self.folder.address,

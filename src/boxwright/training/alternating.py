@@ -20,7 +20,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -42,8 +41,9 @@ from boxwright.recipes import Parts
 from boxwright.training import state
 from boxwright.training.distributed import Team, team
 from boxwright.training.finish import TrainResult
+from boxwright.training.folder import claim, is_ours
 from boxwright.training.halves import FirstStage, SecondStage
-from boxwright.training.journal import BEST, LAST
+from boxwright.training.journal import BEST, LAST, REPORT
 from boxwright.training.judges import silent
 from boxwright.training.loop import train_net
 from boxwright.training.setup import Plan
@@ -129,9 +129,8 @@ def _begin(todo: Plan, *, resume: bool, overwrite: bool) -> None:
         return
     if (start.exists() or (todo.out / BEST).exists()) and not overwrite:
         raise InputError("holds a run already", path=todo.out, hint="--resume, --overwrite or another folder")
-    for number in range(1, STEPS + 1):
-        shutil.rmtree(todo.out / f"step{number}", ignore_errors=True)
-    todo.out.mkdir(parents=True, exist_ok=True)
+    steps = [f"step{number}" for number in range(1, STEPS + 1)]
+    claim(todo.out, (START, BEST, *REPORT), folders=steps, overwrite=overwrite)
     write_model(start, state.arrays(todo.model.net), todo.model.manifest, extra={"facts": json.dumps(facts)})
 
 
@@ -140,7 +139,7 @@ def _step(part: Plan, here: Team, *, resume: bool) -> dict[str, Any]:
     record, best = part.out / DONE, part.out / BEST
     if not here.told(record.exists()):
         going = resume and here.told((part.out / LAST).exists())
-        result = train_net(part, resume=going, overwrite=True, device=str(here.device))
+        result = train_net(part, resume=going, overwrite=is_ours(part.out), device=str(here.device))
         if here.first:
             write_text(record, json.dumps({"seconds": result.seconds, "iterations": result.iterations}))
     # From the file in any case, so that what follows is the same whether the run was stopped here or not.

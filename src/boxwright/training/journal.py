@@ -11,6 +11,7 @@ from types import TracebackType
 from torch import nn
 
 from boxwright.errors import InputError
+from boxwright.files import sweep
 from boxwright.manifest import Manifest
 from boxwright.modelfile import write_model
 from boxwright.training.display import Display
@@ -24,7 +25,11 @@ from boxwright.training.state import arrays, read_last, write_last
 from boxwright.training.validate import Validation
 
 BEST, LAST = "best.safetensors", "last.safetensors"
-_OURS = (BEST, LAST, "best.previous.safetensors", "last.previous.safetensors", "metrics.csv", "run.json")
+REPORT = ("report.html", "report.json", "curves.png", "first_batch.png", "preview.png", "not_finite.txt")
+_OURS = (
+    *(BEST, LAST, "best.previous.safetensors", "last.previous.safetensors", "metrics.csv", "run.json"),
+    *REPORT,
+)
 _REPORTED = ("AP", "AP50", "AP75", "APsmall", "APmedium", "APlarge", "AR100", "accuracy", "top-5")
 
 _OTHER = {"AP": "AP50", "AP50": "AP", "accuracy": "AP50"}
@@ -185,3 +190,4 @@ def clear(out: Path, overwrite: bool) -> None:
 def need(last: Path, team: Team) -> None:
     if not team.told(last.exists()):
         raise InputError("holds no run to resume", path=last.parent, hint="begin one without --resume")
+    sweep(last.parent, _OURS)

@@ -9,12 +9,12 @@ from typing import Protocol, runtime_checkable
 from boxwright.data.augment import Augment
 from boxwright.data.records import Dataset
 from boxwright.errors import printable
+from boxwright.lock import locked
 from boxwright.model import Model
 from boxwright.recipes import RECIPES
 from boxwright.recipes.recipe import Scheme
 from boxwright.training.alternating import train_alternating
 from boxwright.training.finish import TrainResult
-from boxwright.training.folder import locked
 from boxwright.training.gate import learnable
 from boxwright.training.loop import train_net
 from boxwright.training.settings import TrainSettings

@@ -9,7 +9,6 @@ Only the judges may be others than they were: the support vector machines' fine-
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,7 +29,8 @@ from boxwright.regular import read_regular
 from boxwright.training import state
 from boxwright.training.distributed import Team, team
 from boxwright.training.finish import TrainResult, with_thresholds
-from boxwright.training.journal import BEST, LAST
+from boxwright.training.folder import claim, is_ours
+from boxwright.training.journal import BEST, LAST, REPORT
 from boxwright.training.judges import FEATURES, RIDGE, SVM, Say, Watch, find_judges, silent
 from boxwright.training.linear import Linear
 from boxwright.training.loop import train_net
@@ -188,9 +188,8 @@ def _begin(tuning: Tuning, out: Path, *, resume: bool, overwrite: bool) -> None:
     if any(path.exists() for path in (start, out / BEST, tuning.out / LAST)) and not overwrite:
         raise InputError("holds a run already", path=out, hint="--resume, --overwrite or another folder")
     # Nothing of an earlier run may stay that a later stage could take for its own; its regions may.
-    shutil.rmtree(out / FEATURES, ignore_errors=True)
-    for path in (out / BEST, out / SVM, out / RIDGE, out / SPENT):
-        path.unlink(missing_ok=True)
+    names = (START, BEST, SVM, RIDGE, SPENT, *REPORT)
+    claim(out, names, folders=(FEATURES,), overwrite=overwrite)
     for path in (tuning.out / DONE, tuning.out / LAST):
         path.unlink(missing_ok=True)
     facts = json.dumps(tuning.facts())
@@ -225,7 +224,7 @@ def _fine_tuned(tuning: Tuning, start: Path, here: Team, say: Say) -> tuple[Mode
         if not going:
             first = _kept(here.shared(start), "begin the run anew with --overwrite")
             copy_strictly(tuning.model.net, state.tensors(first), start)
-        result = train_net(tuning, resume=going, overwrite=not going, device=str(here.device))
+        result = train_net(tuning, resume=going, overwrite=is_ours(tuning.out), device=str(here.device))
         told = {"seconds": result.seconds, "iterations": result.iterations, "broken": result.broken}
         if here.first:
             write_text(done, json.dumps({**told, "facts": tuning.facts()}))

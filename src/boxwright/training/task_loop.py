@@ -23,11 +23,11 @@ from boxwright.card import Card
 from boxwright.data.augment import sample_rng
 from boxwright.errors import InputError
 from boxwright.files import write_text
+from boxwright.lock import locked
 from boxwright.modelfile import read_net
 from boxwright.training import display, optim, state
 from boxwright.training.distributed import Team, team
 from boxwright.training.dropping import make_keyed
-from boxwright.training.folder import locked
 from boxwright.training.journal import BEST, LAST
 from boxwright.training.loader import image_key, order
 from boxwright.training.memory import keep_freed_memory

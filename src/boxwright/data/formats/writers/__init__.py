@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,9 @@ from boxwright.data.formats.writers.placing import Images, Watch, quietly
 from boxwright.data.records import Dataset
 from boxwright.errors import InputError
 from boxwright.files import unwritable
+from boxwright.lock import LOCK, locked_by
 
+_MARK = ".boxwright-part"
 FORMATS = ("coco", "voc", "yolo", "csv")
 
 
@@ -57,23 +60,31 @@ def staged(target: Path) -> Iterator[Path]:
     """A folder beside `target` that takes its place when the block ends well, and is gone when it does not.
 
     Raises:
-        InputError: `target` is there and not empty, or cannot be written.
+        InputError: `target` is there and not empty, is being written by another process, or cannot be written.
     """
     target = target.absolute()
-    if target.is_file() or (target.is_dir() and any(target.iterdir())):
-        raise InputError("exists and is not an empty folder", path=target, hint="choose a new folder")
-    folder: Path | None = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Not mkdtemp, whose folders are private: a data set should be as readable as any other new folder.
-        folder = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
-        folder.mkdir()
-        yield folder
-        if target.exists():
-            target.rmdir()
-        folder.rename(target)
-    except OSError as error:
-        raise unwritable(target, error) from error
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+    beside = f".{target.name[:200]}"
+    with locked_by(target.with_name(f"{beside}{LOCK}"), target):
+        if target.is_file() or (target.is_dir() and any(target.iterdir())):
+            raise InputError("exists and is not an empty folder", path=target, hint="choose a new folder")
+        for left in target.parent.glob(f"{glob.escape(beside)}.*.part"):
+            # What a kill has left: ours by the mark in it.
+            if (left / _MARK).is_file():
+                shutil.rmtree(left, ignore_errors=True)
+        folder: Path | None = None
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # Not mkdtemp, whose folders are private: a data set should be as readable as any other new folder.
+            folder = target.with_name(f"{beside}.{secrets.token_hex(4)}.part")
+            folder.mkdir()
+            (folder / _MARK).touch()
+            yield folder
+            (folder / _MARK).unlink()
+            if target.exists():
+                target.rmdir()
+            folder.rename(target)
+        except OSError as error:
+            raise unwritable(target, error) from error
+        finally:
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
