@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tests.segment.scenes import disc_scene, write_pairs
 
+from boxwright.errors import InputError
 from boxwright.segment.data import LabelledPictures, open_labelled
 from boxwright.segment.masks import IGNORED
 from boxwright.segment.model import describe
@@ -152,3 +154,13 @@ def test_a_spoilt_picture_is_named_when_it_is_met(tmp_path: Path) -> None:
     (tmp_path / "images/1.png").write_bytes(b"gone")
     with pytest.raises(ValueError, match=r"1\.png"):
         task.example(1, np.random.default_rng(0))
+
+
+def test_masks_of_one_class_teach_nothing_and_a_class_without_a_pixel_is_named(tmp_path: Path) -> None:
+    folder = write_pairs(tmp_path / "data", 2)
+    few = task_of(open_labelled(folder, classes="0=background,255=disc,7=ring"))
+    assert few.warnings() == ("no training picture has a pixel of ring",)
+    for mask in (folder / "masks").iterdir():
+        Image.fromarray(np.zeros((48, 64), np.uint8)).save(mask)
+    with pytest.raises(InputError, match="nothing to learn: all pixels are background"):
+        task_of(open_labelled(folder, classes="0=background,255=disc")).warnings()

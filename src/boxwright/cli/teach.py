@@ -91,8 +91,10 @@ def teach(
     figures = {name: value for name, value in result.card.notes.items() if not isinstance(value, str)}
     if as_json:
         told = {"best": str(result.best), "iterations": result.iterations, "seconds": result.seconds}
-        typer.echo(json.dumps(told | {"figures": figures}))
+        typer.echo(json.dumps(told | {"figures": figures, "warnings": result.warnings}))
     say(f"best: {result.best}  {'  '.join(f'{name} {value:.4g}' for name, value in figures.items())}")
     preview = out / "preview.png"
     if preview.is_file():
         say(f"see {preview}")
+    for line in result.warnings:
+        say(f"warning: {line}")

@@ -154,10 +154,14 @@ def command(
         overfit_one_batch=overfit_one_batch,
         device=device,
     )
+    from boxwright.cli.console import say
+
     coco = result.report.coco
     figures = result.report.accuracy or {"AP50": coco.ap50, "AP": coco.ap}
     typer.echo(f"best: {result.best}  val {'  '.join(f'{k} {v:.3f}' for k, v in figures.items())}")
     typer.echo(f"report: {out / 'report.html'}")
+    for line in result.warnings:
+        say(f"warning: {line}")
 
 
 def default_model(data: Path) -> str:

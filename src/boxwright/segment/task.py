@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor, nn
 
 from boxwright.card import Card
+from boxwright.errors import InputError
 from boxwright.images import image_size
 from boxwright.runtime.open_net import eager
 from boxwright.segment.data import LabelledPictures
@@ -87,6 +88,7 @@ class SegmentTask(Task):
         self.figure = "miou" if val else "train_miou"
         self._kept: dict[int, _Source] = {}
         self._bytes = 0
+        self._pixels = self._counted()
         self._weights = torch.from_numpy(self._balance()).float()
         areas = [math.prod(image_size(entry.path)) for entry in train.entries]
         self._windows = max(1, round(sum(areas) / len(areas) / tiling.tile**2))
@@ -172,12 +174,33 @@ class SegmentTask(Task):
             self._bytes += size
         return source
 
-    def _balance(self) -> np.ndarray:
-        """What each class counts."""
-        classes = len(self.train.classes.names)
-        if self.loss.balance == "none":
-            return np.ones(classes)
+    def warnings(self) -> tuple[str, ...]:
+        """Classes without a pixel.
+
+        Raises:
+            InputError: all pixels are of one class, or of none.
+        """
+        names = self.train.classes.names
+        there = [name for name, count in zip(names, self._pixels, strict=True) if count]
+        if len(there) < 2:
+            raise InputError(
+                f"nothing to learn: all pixels are {there[0] if there else 'to be ignored'}",
+                path=self.train.root,
+                hint="see that the masks, their values and --classes belong together",
+            )
+        missing = [name for name in names if name not in there]
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        return (f"no training picture has a pixel of {', '.join(missing[:5])}{more}",) if missing else ()
+
+    def _counted(self) -> Int64[np.ndarray, " class"]:
+        """Pixels of each class."""
         counts = np.zeros(256, np.int64)
         for number in range(len(self.train)):
             counts += np.bincount(self._source(number).labels.ravel(), minlength=256)
-        return class_weights(counts[:classes], self.loss.balance)
+        return counts[: len(self.train.classes.names)]
+
+    def _balance(self) -> np.ndarray:
+        """What each class counts."""
+        if self.loss.balance == "none":
+            return np.ones(len(self._pixels))
+        return class_weights(self._pixels, self.loss.balance)

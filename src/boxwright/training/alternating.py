@@ -115,6 +115,7 @@ def train_alternating(
         iterations=sum(record["iterations"] for record in records),
         seconds=sum(record["seconds"] for record in records) + time.monotonic() - began,
         broken={},
+        warnings=todo.warnings,
     )
 
 

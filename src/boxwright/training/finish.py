@@ -14,6 +14,7 @@ from boxwright.model import Model
 from boxwright.modelfile import read_model, write_model
 from boxwright.training.journal import BEST, LAST, Journal
 from boxwright.training.pictures import curves
+from boxwright.training.record import add_to_run
 from boxwright.training.setup import Run
 from boxwright.training.validate import validate
 
@@ -30,6 +31,7 @@ class TrainResult:
         iterations: done in all.
         seconds: spent in all, over all parts of a resumed run.
         broken: files that could not be read, with the reason.
+        warnings: what a person should know before using the weights.
     """
 
     out: Path
@@ -40,6 +42,7 @@ class TrainResult:
     iterations: int
     seconds: float
     broken: dict[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 def finish(run: Run, journal: Journal) -> TrainResult:
@@ -54,12 +57,16 @@ def finish(run: Run, journal: Journal) -> TrainResult:
     measured = journal.best_validation or validate(run, run.validation_batches())
     facts = {"model": kept.manifest.recipe, "file": BEST, "iteration": str(progress.best_iteration)}
     first = run.team.first
-    report = run.team.told(evaluate(run.plan.val, measured.results, model_facts=facts) if first else None)
+    warnings = [*progress.warnings, *_unread(len(run.broken))]
+    report = run.team.told(
+        evaluate(run.plan.val, measured.results, model_facts=facts, notes=warnings) if first else None
+    )
     assert report is not None
     model.manifest = with_thresholds(kept.manifest, report)
     if first:
         write_model(out / BEST, kept.tensors, model.manifest)
         report.save(out)
+        add_to_run(out / "run.json", {"warnings": warnings})
         curves(journal.rows, out / "curves.png")
     run.team.wait()
     return TrainResult(
@@ -71,7 +78,12 @@ def finish(run: Run, journal: Journal) -> TrainResult:
         iterations=progress.iteration,
         seconds=progress.seconds,
         broken=dict(run.broken),
+        warnings=tuple(warnings),
     )
+
+
+def _unread(images: int) -> list[str]:
+    return [f"{images} images could not be read and are left out"] if images else []
 
 
 def with_thresholds(manifest: Manifest, report: Report) -> Manifest:

@@ -71,6 +71,7 @@ class Journal:
         if progress.iteration:
             self.show.say(f"resuming after iteration {progress.iteration} of {self.run.plan.total}")
         else:
+            progress.warnings = list(self.run.plan.warnings)
             write_run(self.out / "run.json", self.run.described())
             first_batch(self.run, self.out / "first_batch.png")
             self.save()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from boxwright.training.display import Display, Step
 from boxwright.training.distributed import Team
+from boxwright.training.loss_watch import LossWatch
 from boxwright.training.record import Events
 from boxwright.training.settings import DescentSettings
 from boxwright.training.state import Progress
@@ -39,6 +40,7 @@ class Pace:
         self._began = time.monotonic()
         self._start, self._spent_before = progress.iteration, progress.seconds
         self._since_line: dict[str, float] = {}
+        self._watch = LossWatch(progress)
 
     def stepped(self, losses: Mapping[str, float], lr: float, seconds: float) -> None:
         """Take in one iteration: its losses, its learning rate and how long it took."""
@@ -50,6 +52,9 @@ class Pace:
             for name, value in told.items():
                 sums[name] = sums.get(name, 0.0) + value
             sums["lr"] = lr
+        if "loss" in losses and (warning := self._watch(losses["loss"], lr)):
+            progress.warnings.append(warning)
+            self._show.say(f"warning: {warning}")
         if self._events is None:
             return
         total = settings.total(self._images)

@@ -97,6 +97,12 @@ def write_run(path: Path, facts: Mapping[str, Any]) -> None:
     write_text(path, json.dumps({**facts, **circumstances}, indent=2, default=str) + "\n")
 
 
+def add_to_run(path: Path, facts: Mapping[str, Any]) -> None:
+    """Say more in a `run.json`, which a person may have taken away."""
+    if path.exists():
+        write_text(path, json.dumps({**read_run(path), **facts}, indent=2) + "\n")
+
+
 def read_run(path: Path) -> dict[str, Any]:
     """What `write_run` wrote.
 

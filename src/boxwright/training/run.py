@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -71,8 +72,8 @@ def train(
         Interrupted: Ctrl-C or SIGTERM; `last` holds all that is needed to go on.
     """
     todo = plan(model, dataset, val, Path(out), settings, augment, overfit=overfit_one_batch)
-    warnings = learnable(todo.train, todo.val)
-    for line in warnings:
+    todo = replace(todo, warnings=learnable(todo.train, todo.val))
+    for line in todo.warnings:
         print(printable(f"warning: {line}"), file=sys.stderr)
     recipe = RECIPES.get(todo.model.manifest.recipe)
     scheme = SCHEMES["descent" if recipe is None or overfit_one_batch else recipe.scheme]

@@ -48,6 +48,7 @@ class Plan:
         settings: how.
         augment: how images are varied.
         out: the run's folder.
+        warnings: what a person should know of the data, when the run is over too.
     """
 
     model: Model
@@ -56,6 +57,7 @@ class Plan:
     settings: TrainSettings
     augment: Augment
     out: Path
+    warnings: tuple[str, ...] = ()
 
     @property
     def images_per_iteration(self) -> int:

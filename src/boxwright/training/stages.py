@@ -104,6 +104,7 @@ def train_rcnn(todo: Plan, *, resume: bool, overwrite: bool, device: str, say: S
         iterations=record["iterations"],
         seconds=record["seconds"] + clock.spent,
         broken=record["broken"] | unread,
+        warnings=todo.warnings,
     )
 
 

@@ -53,6 +53,8 @@ class Progress:
         validated: the iteration after which the last validation was made; -1 before the first.
         seconds: time spent, over all parts of the run.
         since: sums of losses and the like since the last validation, for its row of `metrics.csv`.
+        first: the losses of the first steps.
+        warnings: what a person should know of the run when it is over.
     """
 
     iteration: int = 0
@@ -64,6 +66,8 @@ class Progress:
     validated: int = -1
     seconds: float = 0.0
     since: dict[str, float] = field(default_factory=dict)
+    first: list[float] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def note(self, figure: float, runner_up: float) -> bool:
         """Take in a validation's figures; True if it is the best so far. A figure of nan is the worst."""

@@ -75,6 +75,14 @@ class Task(ABC):
         """What a person would want to see of it now, or None; called as `measure` is."""
         return None
 
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know of the examples, before the first step and at the end.
+
+        Raises:
+            InputError: there is nothing to learn in them.
+        """
+        return ()
+
     @abstractmethod
     def facts(self) -> dict[str, Any]:
         """What a run and its continuation must agree on besides the settings and the card; JSON values."""

@@ -7,6 +7,7 @@ learned, and from what, is a `Task`.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from boxwright.card import Card
 from boxwright.data.augment import sample_rng
-from boxwright.errors import InputError
+from boxwright.errors import InputError, printable
 from boxwright.files import write_text
 from boxwright.lock import locked
 from boxwright.modelfile import read_net
@@ -33,6 +34,7 @@ from boxwright.training.loader import image_key, order
 from boxwright.training.memory import keep_freed_memory
 from boxwright.training.norms import describe, make_trainable
 from boxwright.training.pace import place_in
+from boxwright.training.record import add_to_run
 from boxwright.training.settings import DescentSettings
 from boxwright.training.step import take_step
 from boxwright.training.stop import DivergenceError, Interrupted, StopRequest
@@ -56,6 +58,7 @@ class Trained:
         card: of `best`; its notes hold the figures that `Task.measure` gave.
         iterations: done in all.
         seconds: spent in all, over all parts of a resumed run.
+        warnings: what a person should know before using the weights.
     """
 
     out: Path
@@ -65,6 +68,7 @@ class Trained:
     card: Card
     iterations: int
     seconds: float
+    warnings: tuple[str, ...] = ()
 
 
 def train_task(
@@ -94,6 +98,8 @@ def train_task(
     """
     if task.count < 1:
         raise InputError("nothing to train on", hint="give a folder with images")
+    for line in task.warnings():
+        print(printable(f"warning: {line}"), file=sys.stderr)
     with (
         locked(out),
         team(device) as here,
@@ -117,7 +123,11 @@ def train_task(
         tensors, card = read_net(here.shared(out / BEST), task.card.task)
         task.net.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
         task.net.eval()
-        return Trained(out, out / BEST, out / LAST, task.net, card, progress.iteration, progress.seconds)
+        warnings = (*task.warnings(), *progress.warnings)
+        if here.first:
+            add_to_run(out / "run.json", {"warnings": warnings})
+        files = (out, out / BEST, out / LAST)
+        return Trained(*files, task.net, card, progress.iteration, progress.seconds, warnings)
 
 
 class TaskRun:
