@@ -222,6 +222,15 @@ def compare(then: dict[str, Any], now: dict[str, Any], path: Path) -> None:
             )
 
 
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "best": (int, float, type(None)),
+    "since": dict,
+    "first": list,
+    "warnings": list,
+}
+"""What the values of a progress are that are no numbers."""
+
+
 def _restore(file: TensorFile, values: dict[str, Any], moving: Moving[Any]) -> None:
     own = {name: value for name, value in file.tensors.items() if not name.startswith(PREFIX)}
     moving.net.load_state_dict({name: torch.from_numpy(value) for name, value in own.items()})
@@ -234,7 +243,7 @@ def _restore(file: TensorFile, values: dict[str, Any], moving: Moving[Any]) -> N
         moving.ema.updates = values["updates"]
     moving.precision.restore(values["scaler"])
     for name, value in values["progress"].items():
-        kind = dict if name == "since" else (int, float, type(None)) if name == "best" else (int, float)
+        kind = _KINDS.get(name, (int, float))
         if not hasattr(moving.progress, name) or not isinstance(value, kind):
             raise TypeError(f"progress {name} of {value!r:.40}")
         setattr(moving.progress, name, value)
