@@ -57,3 +57,11 @@ def test_no_pyspark_is_told_with_the_extra(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert 'pip install "boxwright[spark]"' in done.stderr
+
+
+def test_an_output_whose_name_java_cannot_be_told_is_refused() -> None:
+    from boxwright.cli.on_spark import _target
+
+    with pytest.raises(InputError, match="its name is not UTF-8"):
+        _target(Path(os.fsdecode(b"a\xff")))
+    assert _target(Path("/a/b")) == "/a/b"

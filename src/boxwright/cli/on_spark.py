@@ -181,5 +181,15 @@ def _tell(done: Done) -> int:
 
 
 def _target(path: Path) -> str:
-    """Absolute, since Spark's working folder need not be ours."""
+    """Absolute, since Spark's working folder need not be ours.
+
+    Raises:
+        InputError: its name is not UTF-8, in which Java could not be told it.
+    """
+    from boxwright.errors import InputError
+
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise InputError("its name is not UTF-8", path=path, hint="choose another with --spark") from None
     return address(path) if is_address(path) else str(path.absolute())
