@@ -98,7 +98,7 @@ def _show(diagnosis: Diagnosis, repaired: Repaired | None) -> None:
     console = _console()
     splits = [split for split in diagnosis.splits if split]
     console.print(
-        _plain(f"{diagnosis.path}: {NAMES[diagnosis.format]}, {', '.join(splits) or 'not split'}"),
+        printable(f"{diagnosis.path}: {NAMES[diagnosis.format]}, {', '.join(splits) or 'not split'}"),
         soft_wrap=True,
     )
     _numbers(console, diagnosis.statistics)
@@ -109,7 +109,7 @@ def _show(diagnosis: Diagnosis, repaired: Repaired | None) -> None:
     for findings in by_check.values():
         _group(console, findings, diagnosis.path)
     console.print()
-    console.print(_plain(_verdict(diagnosis, repaired)), soft_wrap=True)
+    console.print(printable(_verdict(diagnosis, repaired)), soft_wrap=True)
 
 
 def _numbers(console: Console, statistics: Mapping[str, SplitStatistics]) -> None:
@@ -135,7 +135,7 @@ def _numbers(console: Console, statistics: Mapping[str, SplitStatistics]) -> Non
         mean = f"{numbers.objects_per_image[0]:.1f}"
         counts = (numbers.images, numbers.empty_images, numbers.objects, numbers.ignored)
         sizes = (numbers.small, numbers.medium, numbers.large)
-        table.add_row(_plain(split) or "all", *map(str, counts), mean, *map(str, sizes), sides)
+        table.add_row(printable(split) or "all", *map(str, counts), mean, *map(str, sizes), sides)
     console.print(table)
 
 
@@ -150,9 +150,11 @@ def _classes(console: Console, statistics: Mapping[str, SplitStatistics]) -> Non
         return
     table = Table("class", box=None, pad_edge=False, header_style="bold")
     for split in statistics:
-        table.add_column(_plain(split) or "objects", justify="right")
+        table.add_column(printable(split) or "objects", justify="right")
     for name in sorted(total, key=lambda name: -total[name])[:_CLASSES]:
-        table.add_row(_plain(name), *(str(numbers.classes.get(name, 0)) for numbers in statistics.values()))
+        table.add_row(
+            printable(name), *(str(numbers.classes.get(name, 0)) for numbers in statistics.values())
+        )
     console.print()
     console.print(table)
     if len(total) > _CLASSES:
@@ -173,7 +175,7 @@ def _group(console: Console, findings: Sequence[Finding], data: Path) -> None:
     console.print(title, soft_wrap=True)
     for found in findings[:_FIRST]:
         place = f"{_short(found.file, data)}{f', {found.where}' if found.where else ''}"
-        console.print(_plain(f"  {place}: {found.message}"), soft_wrap=True)
+        console.print(printable(f"  {place}: {found.message}"), soft_wrap=True)
     if len(findings) > _FIRST:
         console.print(f"  and {len(findings) - _FIRST} more; --json lists all")
 
@@ -240,8 +242,3 @@ def _console() -> Console:
     from rich.console import Console
 
     return Console(highlight=False, markup=False, emoji=False)
-
-
-def _plain(text: str) -> str:
-    """What a terminal can show: no control characters from names of files and classes."""
-    return printable(text)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from boxwright.cli.console import tell
 from boxwright.regular import real_path
 
 
@@ -108,10 +109,10 @@ def command(
         voc=metric == "voc",
     )
     table.save(found, out)
-    typer.echo(table.plain(found))
-    typer.echo(f"look at {page.save(found, out)}")
+    tell(table.plain(found))
+    tell(f"look at {page.save(found, out)}")
     if lineage:
         parts = record.read_by_label(out / history.FILE, history.Split)
-        typer.echo(f"look at {lineage_page.save(found, parts, out)}")
+        tell(f"look at {lineage_page.save(found, parts, out)}")
     if failed:
         raise typer.Exit(1)

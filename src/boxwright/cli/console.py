@@ -23,6 +23,11 @@ def say(line: str) -> None:
     print(*map(printable, line.split("\n")), sep="\n", file=sys.stderr, flush=True)
 
 
+def tell(line: str) -> None:
+    """A line of a result, on standard output."""
+    print(*map(printable, line.split("\n")), sep="\n", flush=True)
+
+
 def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
     """Pass `items` through with a bar on standard error when that is a terminal; counted, for the line of a stop.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright.cli.console import tell
 from boxwright.cli.data import Classes, FollowLinks, Images, Renames
 
 if TYPE_CHECKING:
@@ -80,11 +81,11 @@ def command(
 
 def _show(done: Conversion) -> None:
     for split, (images, objects) in done.splits.items():
-        typer.echo(f"{split or 'all'}: {images:,} images, {objects:,} objects")
+        tell(f"{split or 'all'}: {images:,} images, {objects:,} objects")
     for check, number in done.left_out.items():
-        typer.echo(f"on reading: {number:,} x {check}")
+        tell(f"on reading: {number:,} x {check}")
     for what, number in done.lost.items():
-        typer.echo(f"{done.format} cannot hold: {number:,} x {what}")
+        tell(f"{done.format} cannot hold: {number:,} x {what}")
     for note in done.notes:
-        typer.echo(note)
-    typer.echo(f"{done.target}: written as {done.format}. To look for defects: boxwright check {done.target}")
+        tell(note)
+    tell(f"{done.target}: written as {done.format}. To look for defects: boxwright check {done.target}")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright.cli.console import tell
+
 if TYPE_CHECKING:
     from boxwright.data.formats.options import ReadOptions
     from boxwright.data.open import Policy
@@ -75,7 +77,7 @@ def chosen_classes(
     parts = [choose_classes(part, choice) for part in unified([train, val])]
     for name, (_, lines) in zip(("train", "val"), parts, strict=True):
         for line in lines:
-            typer.echo(f"{name}: {line}")
+            tell(f"{name}: {line}")
     return parts[0][0], parts[1][0]
 
 
@@ -128,5 +130,5 @@ def open_training(
             f"no split {val_split!r} to validate with", path=data, hint=f"there: {known}"
         ) from None
     kept, held = hold_out(images, part, seed)
-    typer.echo(f"{len(held)} of {len(images)} images are held out for validation (seed {seed})")
+    tell(f"{len(held)} of {len(images)} images are held out for validation (seed {seed})")
     return kept, held

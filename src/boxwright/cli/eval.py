@@ -129,11 +129,12 @@ def _show(report: Report) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from boxwright.errors import printable
     from boxwright.evaluate.plots import percent, score
 
     console = Console()
     where = f"{report.dataset} {report.split}".strip()
-    console.print(f"{report.images} images, {report.objects} objects: {where}", markup=False)
+    console.print(printable(f"{report.images} images, {report.objects} objects: {where}"), markup=False)
     numbers = Table(box=None, pad_edge=False, show_header=False)
     cells = [(name, percent(value)) for name, value in report.coco.numbers().items()]
     for row in range(3):  # AP down the first column, then AP by size, AR, AR by size
@@ -154,7 +155,7 @@ def _show(report: Report) -> None:
         classes.add_column(heading, justify="right")
     for one in report.classes:
         classes.add_row(
-            Text(one.name),
+            Text(printable(one.name)),
             str(one.objects),
             percent(one.ap50),
             percent(one.ap),
@@ -164,4 +165,4 @@ def _show(report: Report) -> None:
         )
     console.print(classes)
     for note in report.notes:
-        console.print(f"Note: {note}", markup=False)
+        console.print(printable(f"Note: {note}"), markup=False)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright.cli.console import tell
+
 if TYPE_CHECKING:
     from boxwright.regions.source import SelectiveSearch
 
@@ -127,7 +129,7 @@ def _data(
         said |= {"skipped": list(troubles), "settings": dict(proposals.settings)}
         typer.echo(json.dumps(said | ({} if covered is None else {"recall": covered.to_dict()})))
     elif covered is not None:
-        typer.echo(covered.text())
+        tell(covered.text())
     say(f"{len(proposals.all_boxes)} regions of {len(proposals)} images in {out}")
     if troubles:
         raise typer.Exit(1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from boxwright.cli.console import tell
 from boxwright.cli.data import (
     Classes,
     FollowLinks,
@@ -133,7 +134,7 @@ def command(
         weights=weights,
         settings={key: getattr(shape, key) for key in changes["model"]},
         resuming=resume,
-        say=typer.echo,
+        say=tell,
     )
     if find_lr:
         suggest(detector, train_images, val_images, settings, augment, out, device)
@@ -158,8 +159,8 @@ def command(
 
     coco = result.report.coco
     figures = result.report.accuracy or {"AP50": coco.ap50, "AP": coco.ap}
-    typer.echo(f"best: {result.best}  val {'  '.join(f'{k} {v:.3f}' for k, v in figures.items())}")
-    typer.echo(f"report: {out / 'report.html'}")
+    tell(f"best: {result.best}  val {'  '.join(f'{k} {v:.3f}' for k, v in figures.items())}")
+    tell(f"report: {out / 'report.html'}")
     for line in result.warnings:
         say(f"warning: {line}")
 
@@ -183,4 +184,4 @@ def suggest(
         picture = outputs.claim(out / "lr_finder.png")
         found = find_lr(plan(detector, images, val, out, settings, augment), device=device)
         found.plot(picture)
-    typer.echo(f"suggested: --lr {found.suggestion:g}  (sweep: {out / 'lr_finder.png'})")
+    tell(f"suggested: --lr {found.suggestion:g}  (sweep: {out / 'lr_finder.png'})")

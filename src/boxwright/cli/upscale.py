@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from boxwright.cli.console import Overwrite as OverwriteOthers
+from boxwright.cli.console import tell
 from boxwright.cli.passed_over import tell_passed_over
 from boxwright.cli.pictures import Images, Model, Out, Threads
 from boxwright.cli.teach import (
@@ -303,7 +304,7 @@ def evaluate(
         + (f", reduced by {by} before" if by > 1 else "")
         + (f"; distance by {seen_by}" if seen_by else "")
     )
-    typer.echo(measure.table(scores))
+    tell(measure.table(scores))
 
 
 def _of_size(paths: tuple[Path, ...], least: int, folder: Path) -> tuple[Path, ...]:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from boxwright.cli.console import tell
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -66,7 +68,7 @@ def fetch_file(
 
     url = published.find(name).url(mirror)
     if_stopped(lambda _: goes_on(f"what has come is in {download.cache_folder()}"))
-    typer.echo(download.fetch(url, offline=offline or None, say=say))
+    tell(str(download.fetch(url, offline=offline or None, say=say)))
 
 
 @app.command("list")
@@ -92,7 +94,7 @@ def list_files(
     width = max(len(entry.name) for entry in PUBLISHED)
     for entry in PUBLISHED:
         line = f"{entry.name:{width}}  {entry.metric:5.1f} {METRICS[entry.task]}"
-        typer.echo(f"{line}  here" if here[entry.file] else line)
+        tell(f"{line}  here" if here[entry.file] else line)
 
 
 @app.command("path")
@@ -100,4 +102,4 @@ def path() -> None:
     """Print the cache folder."""
     from boxwright.weights.download import cache_folder
 
-    typer.echo(cache_folder())
+    tell(str(cache_folder()))

@@ -7,7 +7,6 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,6 +20,7 @@ from boxwright.draw import class_colour, encode_picture
 from boxwright.errors import InputError
 from boxwright.evaluate.shell import shell
 from boxwright.images import image_size, read_thumbnail
+from boxwright.markup import escape
 
 HEIGHT, WIDEST, CARD = 144, 400, 96
 """Of a picture in a row, its largest width, and the side of a quarter of a cluster's card; in pixels."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from html import escape
 from pathlib import Path
 
 from boxwright.compare.plots import COLOURS, Curve, Dot, curves, scatter
@@ -13,6 +12,7 @@ from boxwright.compare.table import cells, failures
 from boxwright.evaluate.shell import shell
 from boxwright.evaluate.style import CSS
 from boxwright.files import write_text
+from boxwright.markup import escape
 
 _LIGHT = ("#0a64ad", "#d65108", "#009e73", "#c23a98", "#7a5cc4", "#a07800", "#1f8ea6", "#8c564b", "#5d636c")
 _DARK = ("#6cb4f5", "#ff8a4c", "#2fc79b", "#ea7cc8", "#b39df0", "#e0b83a", "#5fcfe6", "#c99a90", "#9ba1ab")

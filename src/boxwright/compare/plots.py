@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from boxwright.evaluate.plots import svg
+from boxwright.markup import escape
 
 WIDTH, HEIGHT = 460.0, 280.0
 LEFT, ABOVE, RIGHT, BELOW = 44.0, 12.0, 14.0, 44.0

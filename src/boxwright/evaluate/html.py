@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from html import escape
 from typing import TYPE_CHECKING
 
 from boxwright.evaluate.plots import interval, percent, score
 from boxwright.evaluate.sections import SECTIONS
 from boxwright.evaluate.shell import shell
 from boxwright.evaluate.style import CSS
+from boxwright.markup import escape
 
 if TYPE_CHECKING:
     from boxwright.evaluate.report import Report

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from boxwright.evaluate.calibration import Calibration
 from boxwright.evaluate.thresholds import Operating
+from boxwright.markup import escape
 
 
 def percent(value: float) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from boxwright.evaluate.errors_tide import KINDS
 from boxwright.evaluate.examples import Example
 from boxwright.evaluate.pictures import Picture, pictures
 from boxwright.evaluate.plots import bar, percent, score
+from boxwright.markup import escape
 
 if TYPE_CHECKING:
     from boxwright.evaluate.report import Report

@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from html import escape
+
+from boxwright.markup import escape
 
 
 def shell(title: str, style: str, header: str, sections: Sequence[tuple[str, str, str]], footer: str) -> str:
