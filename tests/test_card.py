@@ -49,6 +49,8 @@ def test_others_are_no_cards() -> None:
     assert Card.found(manifest.to_json()) is None
     assert Card.found("{") is None and Card.found("[]") is None
     assert Card.found('{"version":1,"task":"style","settings":{},"notes":{},"more":1}') is None
+    for note in ("{}", "[1]", "null", "true", "1" + 400 * "0"):
+        assert Card.found(f'{{"version":1,"task":"style","settings":{{}},"notes":{{"a":{note}}}}}') is None
 
 
 def test_what_it_is_not_is_said_with_the_file() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from boxwright.errors import InputError
 
 VERSION = 1
+_LARGEST = 1 << 1023
 _KEYS = {"version", "task", "settings", "notes"}
 
 
@@ -63,9 +64,9 @@ class Card:
                     f"made for {task} by a later boxwright (version {version})",
                     hint="update boxwright to read it",
                 )
-            case {"task": str(task), "settings": dict(settings), "notes": dict(notes)} if (
-                set(values) == _KEYS
-            ):
+            case {"task": str(task), "settings": dict(settings), "notes": dict(notes)} if set(
+                values
+            ) == _KEYS and all(map(_is_note, notes.values())):
                 return cls(task, settings, notes)
         return None
 
@@ -93,3 +94,9 @@ class Card:
                 hint=f"see boxwright {card.task} --help",
             )
         return card
+
+
+def _is_note(value: object) -> bool:
+    """A text or a number; whole ones beyond what a float can be are neither."""
+    whole = type(value) is int and abs(value) < _LARGEST
+    return whole or isinstance(value, str | float)

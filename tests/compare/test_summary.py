@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import re
 from pathlib import Path
@@ -85,9 +86,18 @@ def test_names_from_outside_are_escaped_and_a_folder_without_runs_is_refused(tmp
     assert "&lt;i&gt;why&lt;/i&gt;" in text
     with pytest.raises(InputError, match="holds no comparison"):
         record.gather(tmp_path / "nothing")
-    (tmp_path / "runs/a-0/result.json").write_text("{")
-    with pytest.raises(InputError, match=r"result\.json: is damaged or no record of a comparison"):
-        record.gather(tmp_path)
+    sound = (tmp_path / "runs/a-0/result.json").read_text()
+    odd = ["1e999", "1e40", "Infinity", "1" + 400 * "0", '"x"', "[]"]
+    values = json.loads(sound)
+    for content in (
+        "{",
+        "[]",
+        *(sound.replace(f'"seconds": {values["seconds"]}', f'"seconds": {o}') for o in odd),
+    ):
+        assert content != sound
+        (tmp_path / "runs/a-0/result.json").write_text(content)
+        with pytest.raises(InputError, match=r"result\.json: is damaged or no record of a comparison"):
+            record.gather(tmp_path)
 
 
 def test_names_in_a_crowded_plot_lie_apart() -> None:
