@@ -16,6 +16,7 @@ from boxwright.foreign import read_json, reading
 from boxwright.training.record import read_metrics
 
 Record = TypeVar("Record")
+_LARGEST = 1e30
 
 _KIND, _AGAIN = "record of a comparison", "remove its folder to train that run again"
 VARIANT, RESULT, FAILED, SPEED = "variant.json", "result.json", "failed.json", "speed.json"
@@ -145,6 +146,7 @@ def _run(folder: Path) -> Run:
     select = str(started.facts.get("train.select", "AP50"))
     with reading(metrics, "table of a run's validations", again=_AGAIN):
         curve = tuple((row["epoch"], row[select]) for row in rows if select in row)
+        _check_figures(curve)
         speeds = [row["images_per_second"] for row in rows]
     return Run(
         folder,
@@ -163,4 +165,16 @@ def _result(path: Path) -> Result:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return read_json(path, _KIND, again=_AGAIN)
+    values = read_json(path, _KIND, again=_AGAIN)
+    with reading(path, _KIND, again=_AGAIN):
+        _check_figures(values)
+    return values
+
+
+def _check_figures(value: Any) -> None:
+    """See that numbers are such as a measurement can give; what is infinite was written as null."""
+    if isinstance(value, dict | list | tuple):
+        for one in value.values() if isinstance(value, dict) else value:
+            _check_figures(one)
+    elif isinstance(value, int | float) and abs(value) > _LARGEST:
+        raise ValueError(f"{str(value)[:20]} where a figure should be")
