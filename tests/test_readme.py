@@ -137,7 +137,7 @@ def test_the_rest_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ):
         assert (tmp_path / made).is_file(), made
     for folder in ("runs/photos/pictures", "larger", "painted"):
-        assert len([path for path in (tmp_path / folder).rglob("*.*") if path.is_file()]) == 3, folder
+        assert len([path for path in (tmp_path / folder).rglob("[!.]*.*") if path.is_file()]) == 3, folder
 
     monkeypatch.chdir(tmp_path)
     (script,) = blocks("python")
