@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boxwright.evaluate.confusion import confusion_matrix
+from boxwright.evaluate.confusion import Confusion, confuse
 from boxwright.evaluate.matching import match_coco, overlaps, tables
 
 from .cases import dataset, random_case, result, sample
@@ -14,7 +14,7 @@ from .cases import dataset, random_case, result, sample
 def matrix(data, results, threshold=0.5):
     rows = tables(data, results)
     pairs = overlaps(rows)
-    return rows, confusion_matrix(rows, pairs, match_coco(rows, pairs), threshold=threshold)
+    return rows, confuse(rows, pairs, match_coco(rows, pairs), threshold=threshold).matrix()
 
 
 def test_by_hand():
@@ -56,3 +56,10 @@ def test_rows_count_objects_and_columns_count_detections(seed, threshold):
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
 def test_nothing(threshold):
     assert matrix(dataset([sample()]), [result()], threshold)[1].sum() == 0
+
+
+def test_some_classes_of_many():
+    """Class 1 is taken for 3 twice, 3 is invented once, 0 is right, 4 is missed."""
+    found = Confusion(20_000, ((0, 0, 9), (1, 3, 2), (2, 2, 5), (4, 20_000, 1), (20_000, 3, 1)))
+    assert found.worst(3) == [1, 3, 4]
+    assert found.matrix([1, 3]).tolist() == [[0, 2, 0], [0, 0, 0], [0, 1, 0]]

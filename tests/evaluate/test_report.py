@@ -61,7 +61,7 @@ def test_perfect_detections_are_perfect(seed):
         assert value == pytest.approx(1)
     assert sum(report.tide.counts.values()) == 0
     assert sum(report.tide.delta.values()) == 0
-    matrix = np.array(report.confusion)
+    matrix = report.confusion.matrix()
     assert matrix.sum() == np.trace(matrix) == report.objects
     assert {one.kind for one in report.examples} == {"typical"}
 
@@ -77,7 +77,7 @@ def test_json_gives_the_report_back(seed):
 
 def test_the_matrix_agrees_with_precision_and_recall():
     report = evaluate(*random_case(5, images=40), threshold=0.4)
-    matrix = np.array(report.confusion)
+    matrix = report.confusion.matrix()
     right = np.diag(matrix)[:-1].sum()
     assert right / matrix[:-1].sum() == pytest.approx(report.shown.recall)
     assert right / matrix[:, :-1].sum() == pytest.approx(report.shown.precision)

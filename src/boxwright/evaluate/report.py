@@ -16,7 +16,7 @@ from boxwright.evaluate.accuracy import label_metrics
 from boxwright.evaluate.bootstrap import ap_interval
 from boxwright.evaluate.calibration import Calibration, calibration
 from boxwright.evaluate.coco import CocoMetrics, coco_of_tables
-from boxwright.evaluate.confusion import confusion_matrix
+from boxwright.evaluate.confusion import Confusion, confuse
 from boxwright.evaluate.curves import RECALLS, Curve, class_curves
 from boxwright.evaluate.errors_tide import TideErrors, blame, tide_errors
 from boxwright.evaluate.examples import Evidence, Example, choose
@@ -72,7 +72,7 @@ class Report:
         best: the threshold with the best F1 over all classes, on these very images.
         sweep: what other thresholds give.
         classes: one row each; `precision50` and `precision75` are precision at 101 recalls, by IoU.
-        confusion: counts [truth][prediction] at `threshold`; background last.
+        confusion: what is taken for what at `threshold`.
         examples: images to look at.
         speed: figures of speed by name, where they were taken.
         notes: what a reader should know before believing the numbers.
@@ -98,7 +98,7 @@ class Report:
     best: Operating
     sweep: tuple[Operating, ...]
     classes: tuple[ClassRow, ...]
-    confusion: tuple[tuple[int, ...], ...]
+    confusion: Confusion
     examples: tuple[Example, ...]
     speed: dict[str, float]
     notes: tuple[str, ...]
@@ -189,7 +189,7 @@ def evaluate(
         best=best,
         sweep=tuple(thresholds.at(together, step / 50) for step in range(51)),
         classes=_classes(coco, curves, tight, chosen),
-        confusion=_as_tuples(confusion_matrix(rows, pairs, match, threshold=chosen)),
+        confusion=confuse(rows, pairs, match, threshold=chosen),
         examples=choose(Evidence(dataset, rows, pairs, match, blame(rows, pairs, match), chosen)),
         speed={key: float(value) for key, value in (speed or {}).items()},
         notes=(*notes, *_notes(dataset, rows, match, threshold)),
@@ -222,10 +222,6 @@ def _points(curve: Curve) -> tuple[float, ...]:
 def _sizes(rows: Tables) -> dict[str, int]:
     area = rows.gt_area[~rows.gt_ignore]
     return {name: int(np.sum((area >= low) & (area < high))) for name, low, high in _SIZES}
-
-
-def _as_tuples(matrix: np.ndarray) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(row) for row in matrix.tolist())
 
 
 def _notes(dataset: Dataset, rows: Tables, match: Match, threshold: float | None) -> list[str]:

@@ -125,29 +125,33 @@ def _classes(report: Report) -> str:
     )
 
 
+_MAPPED = 80
+"""Classes of a confusion matrix that is drawn; more could not be read."""
+
+
 def _confusion(report: Report) -> str:
     names = [row.name for row in report.classes]
     labels = [*names, "background"]
     size = len(names)
+    cells = report.confusion.cells
     pairs = sorted(
-        (
-            (count, truth, said)
-            for truth, row in enumerate(report.confusion)
-            for said, count in enumerate(row)
-            if count and truth != said and truth < size and said < size
-        ),
+        ((n, truth, said) for truth, said, n in cells if truth != said and truth < size and said < size),
         key=lambda entry: -entry[0],
     )
     listed = "".join(
         f"<li>{count} {escape(labels[truth])} taken for {escape(labels[said])}</li>"
         for count, truth, said in pairs[:8]
     )
-    missed = sum(row[-1] for row in report.confusion[:-1])
-    invented = sum(report.confusion[-1])
+    missed = sum(n for _, said, n in cells if said == size)
+    invented = sum(n for truth, _, n in cells if truth == size)
+    shown = report.confusion.worst(_MAPPED)
+    drawn = plots.heat_map(report.confusion.matrix(shown).tolist(), [names[label] for label in shown])
+    some = f"<p>Of {size} classes the {_MAPPED} with most mistakes.</p>" if size > _MAPPED else ""
     return (
+        f"{some}"
         f"<p>Rows are what is there, columns what was said, from score {score(report.threshold)} on; "
         "background stands for nothing. The stronger a cell, the greater its share of its row (in the last "
-        f'row: of the boxes of that class).</p><div class="beside">{plots.heat_map(report.confusion, names)}'
+        f'row: of the boxes of that class).</p><div class="beside">{drawn}'
         f"<ul><li>{missed} objects not found</li><li>{invented} boxes where nothing is annotated</li>"
         f"{listed}</ul></div>"
     )
