@@ -66,7 +66,7 @@ def finish(run: Run, journal: Journal) -> TrainResult:
     if first:
         write_model(out / BEST, kept.tensors, model.manifest)
         report.save(out)
-        add_to_run(out / "run.json", {"warnings": warnings})
+        add_to_run(out / "run.json", {"warnings": list(warnings)})
         curves(journal.rows, out / "curves.png")
     run.team.wait()
     return TrainResult(

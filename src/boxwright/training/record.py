@@ -98,9 +98,12 @@ def write_run(path: Path, facts: Mapping[str, Any]) -> None:
 
 
 def add_to_run(path: Path, facts: Mapping[str, Any]) -> None:
-    """Say more in a `run.json`, which a person may have taken away."""
-    if path.exists():
-        write_text(path, json.dumps({**read_run(path), **facts}, indent=2) + "\n")
+    """Say more in a `run.json`, where it is not said yet; a person may have taken the file away."""
+    if not path.exists():
+        return
+    there = read_run(path)
+    if any(there.get(key) != value for key, value in facts.items()):
+        write_text(path, json.dumps({**there, **facts}, indent=2) + "\n")
 
 
 def read_run(path: Path) -> dict[str, Any]:

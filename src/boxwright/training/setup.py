@@ -270,6 +270,7 @@ class Run:
             "norms": self.norms,
             "device": str(self.team.device),
             "threads": torch.get_num_threads(),
+            "warnings": list(plan.warnings),
         }
 
 

@@ -147,6 +147,7 @@ class TaskJournal:
             "norms": self._facts["norms"],
             "device": str(self._team.device),
             "threads": torch.get_num_threads(),
+            "warnings": list(self._task.warnings()),
             "parameters": sum(p.numel() for p in self._task.net.parameters()),
         }
 

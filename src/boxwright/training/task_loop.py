@@ -125,7 +125,7 @@ def train_task(
         task.net.eval()
         warnings = (*task.warnings(), *progress.warnings)
         if here.first:
-            add_to_run(out / "run.json", {"warnings": warnings})
+            add_to_run(out / "run.json", {"warnings": list(warnings)})
         files = (out, out / BEST, out / LAST)
         return Trained(*files, task.net, card, progress.iteration, progress.seconds, warnings)
 
