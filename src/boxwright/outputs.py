@@ -176,6 +176,32 @@ def refuse_foreign(folder: Path, names: tuple[str, ...], ours: set[str], *, over
         )
 
 
+def refuse_other(path: Path, beginnings: tuple[bytes, ...], *, overwrite: bool) -> None:
+    """See that a file that is to be replaced is one of its kind that boxwright wrote.
+
+    Args:
+        path: it need not exist.
+        beginnings: of what boxwright writes there.
+        overwrite: replace it in any case.
+
+    Raises:
+        InputError: something else is there.
+    """
+    if overwrite or not path.is_file():
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(max(map(len, beginnings)))
+    except OSError as error:
+        raise unwritable(path, error) from error
+    if not head.startswith(beginnings):
+        raise InputError(
+            "exists, and boxwright did not write it",
+            path=path,
+            hint="choose another name, or replace it with --overwrite",
+        )
+
+
 class Unwritten:
     """What a batch could not write; it goes on, and says so at its end.
 

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from boxwright.cli import main
+from boxwright.results import Result
 
 CLASSES = ("a\x1b[31m<script>alert(1)</script>", "=cmd|'/c calc'!A1")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x9b]")
@@ -76,6 +77,21 @@ def test_every_command_that_meets_them(
         for text in (said.out, said.err):
             assert not CONTROL.search(text), (words, CONTROL.search(text))
             assert "--json" in words or max(map(len, text.splitlines() or [""])) <= 2000
+    from boxwright.runtime.sinks import table_file
+    from boxwright.runtime.sources import Item
+
+    found = Result(
+        np.array([[1, 2, 3, 4]], "f4"),
+        np.array([0.5], "f4"),
+        np.array([2]),
+        np.array([1]),
+        (CLASSES[1],),
+        (9, 9),
+    )
+    with table_file(tmp_path / "one.csv") as table:
+        table.take(Item(Path("=p.png"), Path("=p.png"), Path("=p.png")), found)
+    row = (tmp_path / "one.csv").read_text().splitlines()[1]
+    assert row.startswith("'=p.png,") and row.endswith("'=cmd|'/c calc'!A1")
     for page in (tmp_path / "run/report.html", tmp_path / "report/report.html"):
         text = page.read_text("utf-8")
         assert "<script>alert" not in text and "&lt;script&gt;alert" in text

@@ -230,3 +230,32 @@ def test_memory_is_flat(exported: Path, tmp_path: Path) -> None:
         done = subprocess.run(command, input=listed, capture_output=True, text=True, cwd=tmp_path, check=True)
         peaks.append(int(done.stdout.split()[-1]))
     assert peaks[1] - peaks[0] < 25  # MB; fifty pictures more would be 180
+
+
+@pytest.mark.parametrize(("option", "name"), [("--csv", "d.csv"), ("--coco", "annotations.json")])
+def test_a_table_of_somebody_else_is_not_replaced(option, name, tmp_path, monkeypatch, capsys):
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.jpg")
+    (tmp_path / name).write_text('{"images": []}')
+    words = [
+        "boxwright",
+        "detect",
+        "everyday",
+        str(tmp_path / "a.jpg"),
+        "--no-images",
+        option,
+        str(tmp_path / name),
+    ]
+
+    def ended() -> int:
+        monkeypatch.setattr("sys.argv", words)
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        return stopped.value.code
+
+    assert ended() == 2
+    assert "boxwright did not write it" in capsys.readouterr().err
+    assert (tmp_path / name).read_text() == '{"images": []}'
+    words.append("--overwrite")
+    assert ended() == 0
+    words.remove("--overwrite")
+    assert ended() == 0  # its own is replaced

@@ -101,9 +101,9 @@ def command(
         if as_json:
             targets.append(sinks.JsonLines(typer.echo))
         if csv is not None:
-            targets.append(files.enter_context(sinks.table_file(csv)))
+            targets.append(files.enter_context(sinks.table_file(csv, overwrite=overwrite)))
         if coco is not None:
-            targets.append(files.enter_context(sinks.coco_file(coco)))
+            targets.append(files.enter_context(sinks.coco_file(coco, overwrite=overwrite)))
         if images:
             targets.append(files.enter_context(pictures))
         results = predictor.stream(feed(), score, batch=batch, keep_images=images, on_error="skip")

@@ -70,9 +70,13 @@ def _picture(path: Path, out: Path | None, search: SelectiveSearch, top: int, as
 
     from boxwright.cli.console import say
     from boxwright.draw import class_colour, draw_boxes, write_picture
+    from boxwright.errors import InputError
     from boxwright.files import write_text
     from boxwright.images import read_image
+    from boxwright.regular import real_path
 
+    if out is not None and real_path(out) == real_path(path):
+        raise InputError("would be replaced by its regions", path=path, hint="choose another -o")
     image = read_image(path)
     boxes = search(image, threads=None)
     found = {"image": str(path), "size": list(image.shape[:2]), "boxes": boxes.round(2).tolist()}

@@ -15,8 +15,8 @@ from typing import BinaryIO, Protocol
 
 from boxwright.draw import PICTURES, class_colour, draw_boxes, write_picture
 from boxwright.errors import InputError
-from boxwright.files import replacing
-from boxwright.outputs import Outputs, Unwritten
+from boxwright.files import replacing, spreadsheet_cell
+from boxwright.outputs import Outputs, Unwritten, refuse_other
 from boxwright.regular import real_path
 from boxwright.results import Result
 from boxwright.runtime.sources import Item
@@ -143,7 +143,14 @@ class CsvTable:
         """Write the rows of one image."""
         frame = "" if item.frame is None else item.frame
         self._write(
-            [str(item.path), frame, *found["box"], found["score"], found["label"], found["name"]]
+            [
+                spreadsheet_cell(str(item.path)),
+                frame,
+                *found["box"],
+                found["score"],
+                found["label"],
+                spreadsheet_cell(found["name"]),
+            ]
             for found in result.to_dict()["detections"]
         )
 
@@ -154,6 +161,11 @@ class CsvTable:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)  # type: ignore[arg-type]
         self._file.write(text.getvalue().encode())
+
+
+_TABLE = (",".join(CsvTable.COLUMNS).encode(),)
+_RESULTS = (b'[\n{"image_id"', b"[]")
+"""How our files of detections begin."""
 
 
 class CocoResults:
@@ -189,15 +201,17 @@ class CocoResults:
 
 
 @contextmanager
-def table_file(path: Path) -> Iterator[CsvTable]:
-    """A CSV file."""
+def table_file(path: Path, *, overwrite: bool = False) -> Iterator[CsvTable]:
+    """A CSV file; a file that is there is replaced if it is such a table, or if `overwrite` says so."""
+    refuse_other(path, _TABLE, overwrite=overwrite)
     with replacing(path) as file:
         yield CsvTable(file)
 
 
 @contextmanager
-def coco_file(path: Path) -> Iterator[CocoResults]:
-    """A JSON file of COCO results."""
+def coco_file(path: Path, *, overwrite: bool = False) -> Iterator[CocoResults]:
+    """A JSON file of COCO results; a file that is there is replaced if it is such a list, or as `table_file`."""
+    refuse_other(path, _RESULTS, overwrite=overwrite)
     with replacing(path) as file:
         results = CocoResults(file)
         yield results
