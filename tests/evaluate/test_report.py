@@ -125,3 +125,15 @@ def test_saving_writes_both_files_the_same_every_time(tmp_path):
     again = Report.from_json(first.with_suffix(".json").read_text()).save(tmp_path / "c")
     assert again.read_bytes() == first.read_bytes()
     assert sorted(path.name for path in Path(tmp_path / "a").iterdir()) == ["report.html", "report.json"]
+
+
+def test_ten_times_as_many_classes_are_at_most_ten_times_as_much_to_write():
+    """A matrix of all pairs would be a hundred times as much."""
+    data, results = random_case(3, images=12, classes=7)
+
+    def written(classes: int) -> int:
+        names = (*data.classes, *(f"class {number}" for number in range(len(data.classes), classes)))
+        wider = replace(data, classes=names, ids=tuple(range(1, classes + 1)))
+        return len(evaluate(wider, results).to_json())
+
+    assert written(2000) < 11 * written(200)
