@@ -28,6 +28,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return coco(tmp_path_factory.mktemp("data") / "squares", train=IMAGES)
 
 
+@pytest.fixture(autouse=True)
+def as_a_terminal_starts_it() -> Iterator[None]:
+    """What runs in the background, as CI may, was started with SIGINT ignored, and then commands ignore it too."""
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, old)
+
+
 def kill(number: int) -> None:
     os.kill(os.getpid(), number)
 

@@ -85,7 +85,7 @@ def test_memory_that_does_not_suffice_is_said() -> None:
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "a.safetensors"
     write_model(file, arrays(bold()), Card("style", SETTINGS | {"width": 5}))
-    with pytest.raises(InputError, match=r"a\.safetensors: its weights do not fit its settings"):
+    with pytest.raises(InputError, match=r"a\.safetensors: not weights of this network"):
         Painter.open(file)
     write_model(file, arrays(bold()), Card("upscale", SETTINGS))
     with pytest.raises(InputError, match="is a network for upscale, not for style"):

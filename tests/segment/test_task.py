@@ -150,10 +150,10 @@ def test_facts_tell_one_run_from_another(data: LabelledPictures) -> None:
 
 
 def test_a_spoilt_picture_is_named_when_it_is_met(tmp_path: Path) -> None:
-    task = task_of(open_labelled(write_pairs(tmp_path, 2)), loss=LossSettings(balance="none"))
+    labelled = open_labelled(write_pairs(tmp_path, 2))
     (tmp_path / "images/1.png").write_bytes(b"gone")
     with pytest.raises(ValueError, match=r"1\.png"):
-        task.example(1, np.random.default_rng(0))
+        task_of(labelled, loss=LossSettings(balance="none"))
 
 
 def test_masks_of_one_class_teach_nothing_and_a_class_without_a_pixel_is_named(tmp_path: Path) -> None:

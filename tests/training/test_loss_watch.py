@@ -53,7 +53,7 @@ def test_an_absurd_rate_is_told_at_once_at_the_end_in_the_record_and_in_the_repo
 ) -> None:
     data = toy_data(tmp_path / "data")
     settings = TrainSettings(
-        batch=4, iterations=60, lr=3.0, optimiser="sgd", clip=10.0, warmup=0, workers=0, threads=1, amp="off"
+        batch=2, iterations=36, lr=3.0, optimiser="sgd", clip=10.0, warmup=0, workers=0, threads=1, amp="off"
     )
     out, model = tmp_path / "run", "ssd320-efficientnet-lite0"
     result = train(model, data, val=data, out=out, settings=settings, device="cpu")

@@ -20,6 +20,8 @@ _LEAST_BOXES, _LEAVING = 3, 0.5
 """Fewer boxes, or a smaller part that leaves its image, prove nothing: true boxes reach out now and then."""
 _BEYOND, _FITS = 1.05, 1.01
 """Parts of an image's side: rounding does not lead further out than the second, another convention does."""
+_OVERHANG = 4
+"""Pixels by which true boxes leave an image, however small it is, where they are drawn or rounded roughly."""
 
 
 def are_fractions(boxes: Float64[np.ndarray, "box 4"], sizes: Sequence[Size]) -> bool:
@@ -59,6 +61,7 @@ def are_corners(boxes: Float64[np.ndarray, "box 4"], sizes: Sequence[Size]) -> b
         return False
     x, y, w, h = boxes[known].T
     height, width = np.array([sizes[i] for i in known], np.float64).T
-    leaving: Bool[np.ndarray, " box"] = (x + w > _BEYOND * width) | (y + h > _BEYOND * height)
+    right, below = (np.maximum(_BEYOND * side, side + _OVERHANG) for side in (width, height))
+    leaving: Bool[np.ndarray, " box"] = (x + w > right) | (y + h > below)
     fitting = (w > x) & (h > y) & (w <= _FITS * width) & (h <= _FITS * height)
     return bool(leaving.mean() >= _LEAVING and fitting.all())
