@@ -22,7 +22,7 @@ from boxwright.modelfile import read_file
 from boxwright.regular import check_regular, is_file, is_folder, read_regular, real_path
 from boxwright.runtime.onnx import read_graph
 from boxwright.segment.layout import read_names
-from boxwright.segment.masks import read_mask
+from boxwright.segment.reading import read_mask
 from boxwright.training.transfer import is_model_file
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")

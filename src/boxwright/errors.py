@@ -8,7 +8,7 @@ exception is a defect of boxwright and keeps its traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 _LONGEST = 2000
@@ -67,5 +67,14 @@ def near(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(close)}?"
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return "known: " + ", ".join(names[:_LISTED]) + more
+    return f"known: {some(names, _LISTED)}"
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first of a list of names, and how many there are beside them.
+
+    >>> some(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -16,8 +16,8 @@ _ORIENTATION = 0x0112
 
 
 def upright(
-    pixels: UInt8[np.ndarray, "height width 3"], turn: int
-) -> UInt8[np.ndarray, "upright_height upright_width 3"]:
+    pixels: UInt8[np.ndarray, "height width channels"], turn: int
+) -> UInt8[np.ndarray, "upright_height upright_width channels"]:
     """Apply an EXIF orientation: 2-4 mirror or turn in place, 5-8 also swap height and width."""
     if turn >= 5:
         pixels = pixels.transpose(1, 0, 2)

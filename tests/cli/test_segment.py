@@ -17,7 +17,7 @@ from tests.segment.scenes import disc_scene, write_pairs
 from boxwright.cli import main
 from boxwright.images import read_image
 from boxwright.modelfile import read_file, read_net
-from boxwright.segment.masks import read_mask
+from boxwright.segment.reading import read_mask
 
 TINY = [
     "--model",

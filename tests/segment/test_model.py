@@ -14,9 +14,10 @@ from boxwright import nets
 from boxwright.errors import InputError
 from boxwright.modelfile import write_model
 from boxwright.segment.apply import Wanted, apply_to, jobs
-from boxwright.segment.masks import Classes, read_mask
+from boxwright.segment.masks import Classes
 from boxwright.segment.model import decided, describe, load_segmenter
 from boxwright.segment.networks import begin, settled, tiling
+from boxwright.segment.reading import read_mask
 from boxwright.segment.settings import NetSettings
 from boxwright.training.state import arrays
 

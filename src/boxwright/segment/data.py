@@ -22,11 +22,14 @@ from boxwright.data.records import Sample
 from boxwright.errors import InputError
 from boxwright.images import read_image
 from boxwright.segment.coco_masks import labels_of
-from boxwright.segment.layout import differ, layout, pairs, read_names
+from boxwright.segment.layout import differ, layout, pairs, read_names, turned_alone
 from boxwright.segment.mask_values import MaskValues
-from boxwright.segment.masks import IGNORED, Classes, names_of, parse_classes, read_mask
+from boxwright.segment.masks import IGNORED, Classes, names_of, parse_classes
+from boxwright.segment.reading import open_mask, read_mask
 
 _CLASSES = "classes.txt"
+MOST_FOUND = 64
+"""Classes that are taken from masks alone: more values are those of a photograph."""
 # fmt: off
 _VOC = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus",
@@ -73,12 +76,14 @@ class LabelledPictures:
         classes: what their pixels can be.
         root: its folder.
         left_out: pictures of which an object has no outline, so that it would be learned as background.
+        warnings: what a person should know of how it was read.
     """
 
     entries: tuple[Entry, ...]
     classes: Classes
     root: Path
     left_out: int = 0
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -162,7 +167,7 @@ def open_labelled(
 
     Raises:
         InputError: no data set, a picture without a mask or a mask without a picture, one of another size, a value
-            that is of no class.
+            that is of no class, masks that can be read in two ways.
     """
     there = layout(source)
     if split is not None and split not in there:
@@ -176,14 +181,16 @@ def open_labelled(
     found = dict(pair for part in parts if part is not None for pair in pairs(part))
     voc = any(part is not None and part.masks.name == "SegmentationClass" for part in parts)
     entries = tuple(Entry(picture, mask) for picture, mask in found.items())
-    return LabelledPictures(entries, _classes(source, classes, list(found.values()), voc), source)
+    known = _classes(source, classes, list(found.values()), voc)
+    return LabelledPictures(entries, known, source, warnings=turned_alone(found.items()))
 
 
 def _classes(source: Path, said: str | Classes | None, masks: Sequence[Path], voc: bool) -> Classes:
     """The classes as they are said, listed or found; every mask is read, so that training meets no surprise."""
     listing = source / _CLASSES
-    if said is None and listing.is_file():
-        said = "\n".join(read_names(listing))
+    listed = "\n".join(read_names(listing)) if listing.is_file() else None
+    declared = any(isinstance(text, str) and parse_classes(text)[1] is not None for text in (said, listed))
+    said = said or listed
     names: tuple[str, ...] = ()
     values: tuple[int, ...] | None = None
     if isinstance(said, Classes):
@@ -194,13 +201,17 @@ def _classes(source: Path, said: str | Classes | None, masks: Sequence[Path], vo
         names, values = _VOC, tuple(range(len(_VOC)))
     found = MaskValues()
     for path in masks:
-        found.add(read_mask(path), path)
+        found.add(open_mask(path), path)
     there = found.first
+    if not declared:
+        if not voc:
+            found.refuse_mixture(values)
+        if len(there) <= MOST_FOUND:
+            found.refuse_smoothed()
     if values is None:
-        found.refuse_mixture()
         # 255 beside other values than 0 means that nothing is said.
         values = tuple(sorted(there)) if set(there) <= {0, 255} else tuple(sorted({*there} - {IGNORED}))
-        if not names and len(values) > 64:
+        if not names and len(values) > MOST_FOUND:
             raise InputError(
                 f"masks have {len(values)} different values, as if they were photographs or JPEGs",
                 path=source,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from boxwright.data.formats import coco
-from boxwright.errors import InputError
+from boxwright.errors import InputError, some
 from boxwright.foreign import reading
-from boxwright.images import EXTENSIONS, image_size
+from boxwright.images import EXTENSIONS, read_header
 from boxwright.regular import read_regular
 
 _IMAGES = ("images", "image", "imgs", "JPEGImages")
@@ -96,9 +96,9 @@ def pairs(part: Part) -> list[tuple[Path, Path]]:
                 f"has no {what} {stem}.* in {folder}", path=where, hint="add it or take both out"
             )
         found.append((images[stem], masks[stem]))
-        sizes = image_size(images[stem]), image_size(masks[stem])
-        if sizes[0] != sizes[1]:
-            raise differ(masks[stem], sizes[1], images[stem], sizes[0])
+        picture, mask = read_header(images[stem]), read_header(masks[stem])
+        if picture.size != mask.size:
+            raise differ(masks[stem], mask.size, images[stem], picture.size, picture.orientation)
     if not found:
         raise InputError("has no pictures", path=part.images, hint="put pictures and masks of one name there")
     return found
@@ -121,10 +121,41 @@ def _natural(stem: str) -> tuple[int, int, str]:
     return (0, int(stem), "") if stem.isdecimal() else (1, 0, stem)
 
 
-def differ(mask: Path, mask_size: Sequence[int], picture: Path, picture_size: Sequence[int]) -> InputError:
-    """The one line for a mask that has not its picture's size."""
+def differ(
+    mask: Path, mask_size: Sequence[int], picture: Path, picture_size: Sequence[int], orientation: int = 1
+) -> InputError:
+    """The one line for a mask that has not its picture's size.
+
+    Args:
+        mask, picture: the files.
+        mask_size, picture_size: (height, width) upright.
+        orientation: EXIF's, of the picture.
+    """
+    turned = orientation >= 5 and tuple(mask_size) == tuple(picture_size)[::-1]
+    why = f", which its EXIF orientation {orientation} has turned" if turned else ""
+    sizes = [f"{size[1]} x {size[0]}" for size in (mask_size, picture_size)]
     return InputError(
-        f"is {mask_size[1]} x {mask_size[0]}, but its picture {picture.name} {picture_size[1]} x {picture_size[0]}",
+        f"is {sizes[0]}, but its picture {picture.name} {sizes[1]}{why}",
         path=mask,
-        hint="a mask has its picture's size",
+        hint="draw masks on upright pictures, or turn them as the pictures are"
+        if turned
+        else "a mask has its picture's size",
+    )
+
+
+def turned_alone(found: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:
+    """A warning of pictures that EXIF turns or mirrors and whose masks, of the same size, it does not.
+
+    Args:
+        found: pictures with their masks.
+    """
+    turns = ((picture, read_header(picture).orientation, mask) for picture, mask in found)
+    alone = [
+        picture.name for picture, turn, mask in turns if turn != 1 and read_header(mask).orientation != turn
+    ]
+    if not alone:
+        return ()
+    return (
+        f"{len(alone)} pictures are turned or mirrored by EXIF and their masks are not ({some(alone)}): masks are "
+        "taken as drawn on the upright pictures",
     )

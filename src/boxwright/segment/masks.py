@@ -14,28 +14,18 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, UInt8
-from PIL import Image, ImageOps
+from PIL import Image
 
 from boxwright.draw import class_colour
 from boxwright.errors import InputError
 from boxwright.files import write_bytes
-from boxwright.foreign import reading
-from boxwright.images import read_header
+from boxwright.segment.reading import Labels
 
 IGNORED = 255
 """The label of pixels that are neither learned nor judged."""
 
-_WEBP_HEAD = 1 << 20
-"""Bytes of a file among which its picture's kind is looked for: colour profiles may stand before it."""
-
 MOST = 255
 """Classes that labels of eight bits can tell apart beside those."""
-
-_LOSSY = frozenset({"JPEG", "MPO", "JPEG2000", "AVIF"})
-_LOSSY_TIFF = frozenset({"jpeg", "tiff_jpeg", "jpeg2000", "webp", "lerc"})
-"""How Pillow names a TIFF file's compressions that change values, or may."""
-
-Labels = UInt8[np.ndarray, "height width"]
 
 
 @dataclass(frozen=True)
@@ -105,68 +95,6 @@ def parse_classes(text: str) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
             hint="such as 0=background,1=cell",
         )
     return tuple(name.strip() for *_, name in pairs), tuple(int(value) for value, *_ in pairs)
-
-
-def read_mask(path: Path) -> Labels:
-    """A mask file's values: grey, indices of a palette, or 0 and 1.
-
-    Raises:
-        InputError: missing, damaged, or of colours.
-    """
-    header = read_header(path)  # its refusals name the file and the way out
-    with reading(path, "mask", again="restore the mask"), Image.open(path) as file:
-        if header.format in _LOSSY or _is_lossy(file):
-            raise InputError(
-                f"is a {header.format} file, whose compression blurs the values of a mask: neighbours of 0 and 255 "
-                "would become classes",
-                path=path,
-                hint="save masks as PNG, from the tool that made them",
-            )
-        file.load()
-        # Pictures are turned as their files say, and masks with them.
-        image = ImageOps.exif_transpose(file)
-        mode, values = image.mode, np.array(image)
-    if mode in ("P", "L", "1"):
-        return values.astype(np.uint8)
-    if mode in ("RGBA", "LA"):
-        if (values[..., -1] != 255).any():
-            raise InputError(
-                "is a mask with transparency, under which any value may stand",
-                path=path,
-                hint="save it without an alpha channel",
-            )
-        values = values[..., :-1]
-    if values.ndim == 3 and (values == values[..., :1]).all():
-        return np.ascontiguousarray(values[..., 0])
-    if values.ndim == 2 and values.min() >= 0 and values.max() <= 255 and mode != "F":
-        return values.astype(np.uint8)
-    raise InputError(
-        f"is a mask of kind {mode}, with colours or values beyond 255",
-        path=path,
-        hint="save it with one grey value or palette index for each class",
-    )
-
-
-def _is_lossy(file: Image.Image) -> bool:
-    """Whether a format that has both a lossless compression and another one uses the latter."""
-    if file.format == "TIFF":
-        return str(file.info.get("compression", "")) in _LOSSY_TIFF
-    if file.format == "WEBP":
-        with Path(file.filename).open("rb") as raw:  # type: ignore[attr-defined]
-            return not _is_lossless_webp(raw.read(_WEBP_HEAD))
-    return False
-
-
-def _is_lossless_webp(head: bytes) -> bool:
-    """Whether the first picture of a WebP file is a "VP8L" chunk; others may stand before it (RFC 9649, 2.3)."""
-    at = 12
-    while at + 8 <= len(head):
-        kind, length = head[at : at + 4], int.from_bytes(head[at + 4 : at + 8], "little")
-        if kind in (b"VP8L", b"VP8 "):
-            return kind == b"VP8L"
-        # A frame holds its picture's chunks behind 16 bytes of its own.
-        at += 8 + (16 if kind == b"ANMF" else length + length % 2)
-    return False
 
 
 def write_mask(path: Path, mask: Labels) -> None:

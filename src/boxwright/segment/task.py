@@ -13,7 +13,7 @@ from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor, nn
 
 from boxwright.card import Card
-from boxwright.errors import InputError
+from boxwright.errors import InputError, some
 from boxwright.images import image_size
 from boxwright.runtime.open_net import eager
 from boxwright.segment.data import LabelledPictures
@@ -175,7 +175,7 @@ class SegmentTask(Task):
         return source
 
     def warnings(self) -> tuple[str, ...]:
-        """Classes without a pixel.
+        """Classes without a pixel, in training or validation pictures, and how these were read.
 
         Raises:
             InputError: all pixels are of one class, or of none.
@@ -189,8 +189,10 @@ class SegmentTask(Task):
                 hint="see that the masks, their values and --classes belong together",
             )
         missing = [name for name in names if name not in there]
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        return (f"no training picture has a pixel of {', '.join(missing[:5])}{more}",) if missing else ()
+        told = self.train.warnings + (
+            self.val.warnings if self.val and self.val.root != self.train.root else ()
+        )
+        return (*told, f"no training picture has a pixel of {some(missing)}") if missing else told
 
     def _counted(self) -> Int64[np.ndarray, " class"]:
         """Pixels of each class."""
