@@ -22,6 +22,7 @@ from boxwright.perceptual.style_loss import StyleLoss
 from boxwright.perceptual.style_net import build
 from boxwright.perceptual.style_pictures import resized, to_chw
 from boxwright.perceptual.style_settings import StyleNetSettings, StyleWeights
+from boxwright.training.gate import see_detail
 from boxwright.training.task import Example, Task
 from boxwright.weights.trunk import Trunk, fingerprint
 
@@ -42,7 +43,7 @@ class StyleTask(Task):
         notes: for the card.
 
     Raises:
-        InputError: a file that cannot be read, or one of a picture so small that a tap is empty.
+        InputError: a file that cannot be read, a picture so small that a tap is empty, or pictures of one colour.
     """
 
     figure, larger = "loss", False
@@ -59,6 +60,8 @@ class StyleTask(Task):
     ) -> None:
         self.settings = settings
         self.learned = Squares(learned, settings.crop, settings.least, flip=True)
+        looked_at = Squares(learned[:_FOR_UNITS], settings.crop)
+        see_detail(looked_at.middles(), learned[0].parent)
         test = Squares(held, settings.crop)
         self.held = torch.from_numpy(test.middles())
         painting = torch.from_numpy(to_chw(resized(style, settings.style_side)))[None]

@@ -19,6 +19,7 @@ from boxwright.perceptual.upscale import Upscaler, bicubic
 from boxwright.perceptual.upscale_data import RGB8, Pairs, as_bytes, as_floats, enlarge
 from boxwright.perceptual.upscale_measure import BICUBIC, Enlarge, comparison, psnr
 from boxwright.perceptual.upscale_settings import UpscaleSettings
+from boxwright.training.gate import see_detail
 from boxwright.training.settings import DescentSettings
 from boxwright.training.task import Example, Task
 from boxwright.weights.trunk import Trunk, fingerprint
@@ -45,6 +46,11 @@ _MEASURED = 96
 
 _SHOWN, _SHOWN_SIDE = 4, 64
 
+_LEAST = 1e-6
+"""The least loss of bicubic interpolation that another is a part of."""
+_MOST = 100.0
+"""Decibels beyond which pictures of 8 bits are equal."""
+
 
 class UpscaleTask(Task):
     """Enlarge pictures of a folder as they were before they were made small.
@@ -59,6 +65,9 @@ class UpscaleTask(Task):
         trunk: sees deep features; needed where they have a weight.
         net: goes on from this one; a fresh one by default.
         notes: of the card: where the pictures and the features' weights come from.
+
+    Raises:
+        InputError: a file that cannot be read, or pictures of one colour.
     """
 
     def __init__(
@@ -100,8 +109,12 @@ class UpscaleTask(Task):
         ours = self._measured(lambda small: net(self._tensor(small)))
         if self._bicubic is None:
             self._bicubic = self._measured(lambda small: self._tensor(enlarge(small, self.settings.factor)))
-        parts = {name: value / self._bicubic[name] for name, value in ours.items() if name != "psnr"}
-        return {"psnr": ours["psnr"], "gain": ours["psnr"] - self._bicubic["psnr"], **parts}
+        parts = {
+            name: value / max(self._bicubic[name], _LEAST) for name, value in ours.items() if name != "psnr"
+        }
+        # Of pictures without detail bicubic's is infinite.
+        gain = min(ours["psnr"], _MOST) - min(self._bicubic["psnr"], _MOST)
+        return {"psnr": ours["psnr"], "gain": gain, **parts}
 
     def picture(self, net: nn.Module) -> RGB8 | None:
         """Some middles, small, by bicubic interpolation, by the network, and as they should be."""
@@ -140,8 +153,9 @@ class UpscaleTask(Task):
         rng = np.random.default_rng(self.settings.seed)
         count = min(_FOR_UNITS, len(self._pairs))
         patches = [self._pairs.patch(index, self.settings.patch, rng) for index in range(count)]
-        small, large = (torch.from_numpy(np.stack(part)) for part in zip(*patches, strict=True))
-        return small, large
+        small, large = (np.stack(part) for part in zip(*patches, strict=True))
+        see_detail(large, self._pairs.paths[0].parent)
+        return torch.from_numpy(small), torch.from_numpy(large)
 
 
 class UpscaleLosses:

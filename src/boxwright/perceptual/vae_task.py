@@ -20,6 +20,7 @@ from boxwright.perceptual.squares import Squares
 from boxwright.perceptual.vae import FeatureLoss, Vae, VaeSettings
 from boxwright.perceptual.vae_latents import draw_latents, psnr
 from boxwright.perceptual.vae_losses import VaeObjective, gaussian_nll
+from boxwright.training.gate import see_variety
 from boxwright.training.settings import DescentSettings
 from boxwright.training.task import Example, Task
 from boxwright.weights.trunk import Trunk, fingerprint
@@ -58,7 +59,7 @@ class VaeTask(Task):
         start: a network of the same shape whose weights to begin with; fresh ones by default.
 
     Raises:
-        InputError: a file that cannot be read.
+        InputError: a file that cannot be read, or pictures that are all alike.
     """
 
     figure, larger = "loss", False
@@ -84,7 +85,9 @@ class VaeTask(Task):
         self.card = Card("vae", asdict(settings), dict(notes or {}))
         self._facts["features"] = "" if trunk is None else fingerprint(trunk)
         some = Squares(learned[:: max(1, len(learned) // _FOR_UNITS)], settings.size)
-        variety = torch.from_numpy(some.middles())
+        middles = some.middles()
+        see_variety(middles, learned[0].parent)
+        variety = torch.from_numpy(middles)
         self._features = None if trunk is None else _features(trunk, variety, settings.feature_loss)
         self.objective = VaeObjective(settings, None if self._features is None else self._seen)
         if start is not None:

@@ -166,15 +166,18 @@ def machines(images: Iterable[ImageFeatures], classes: int, scale: float, rng: n
                 miner.positives.append(own[counted])
             far = _background(overlaps[some], image, label)
             miner.negatives.append(features[some][far])
-    able = [miner for miner in miners if miner.positives and sum(map(len, miner.negatives))]
-    for miner in able:
+    able = {
+        label: miner
+        for label, miner in enumerate(miners)
+        if miner.positives and sum(map(len, miner.negatives))
+    }
+    for miner in able.values():
         miner.fit()
     for image in images:
         features, overlaps = image.features.astype(np.float32) * scale, image.overlaps()
-        for label, miner in enumerate(miners):
-            if miner in able:
-                miner.meet(features[_background(overlaps, image, label)])
-    for miner in able:
+        for label, miner in able.items():
+            miner.meet(features[_background(overlaps, image, label)])
+    for miner in able.values():
         if miner.fresh:
             miner.fit()
     weight, bias = np.zeros((classes, width), np.float32), np.full(classes, -2.0, np.float32)

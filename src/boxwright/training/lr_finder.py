@@ -15,6 +15,7 @@ from boxwright.errors import InputError
 from boxwright.files import write_bytes
 from boxwright.training import display, optim
 from boxwright.training.distributed import team
+from boxwright.training.gate import learnable
 from boxwright.training.loop import iterate
 from boxwright.training.setup import Plan, Run
 from boxwright.training.stop import DivergenceError, StopRequest
@@ -71,8 +72,9 @@ def find_lr(plan: Plan, *, iterations: int = 100, device: str = "auto") -> Sweep
         device: see `train`.
 
     Raises:
-        InputError: the loss is not finite from the start.
+        InputError: no object to learn, or the loss is not finite from the start.
     """
+    learnable(plan.train, plan.val)
     changed = replace(plan.settings, iterations=iterations, minutes=0.0, ema=0.0)
     kept = copy.deepcopy(plan.model.net.state_dict())
     with (
