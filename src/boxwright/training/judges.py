@@ -112,7 +112,7 @@ def find_judges(
         broken = _complete(store, todo, tuned, propose, here, watch)
         if here.first:
             watch.say("stage 4 of 5: machines and ridges")
-            _train(names, Watched(store.without(store.missing()), watch.silent()), todo)
+            _train(names, Watched(store.without(frozenset(store.missing())), watch.silent()), todo)
     elif names:
         watch.say("stages 3 and 4 of 5: features, machines and ridges are done")
     return {name: Linear.read(here.shared(todo.out / name), origin) for name in names}, broken

@@ -125,11 +125,12 @@ def cleaned(parts: Mapping[str, Dataset], probes: Mapping[Path, Probe]) -> list[
     for split in together:
         samples[split] = [sample for sample in samples[split] if sample.path in stays]
     classes, ids = common_classes(list(parts.values()))
+    place = {name: number for number, name in enumerate(classes)}
     result = []
     for split, part in parts.items():
         if not samples[split]:
             continue
-        position = np.array([classes.index(name) for name in part.classes], np.int64)
+        position = np.array([place[name] for name in part.classes], np.int64)
         relabelled = tuple(replace(sample, labels=position[sample.labels]) for sample in samples[split])
         result.append(replace(part, samples=relabelled, classes=classes, ids=ids, findings=()))
     return result

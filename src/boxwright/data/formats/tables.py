@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,10 +149,11 @@ def _files(source: Path, note: Note) -> list[Path]:
 def _rows(files: Sequence[Path], report: Report) -> list[_Row]:
     """All rows; a table without that column is a split by its name, if it says one, or is one of several."""
     rows: list[_Row] = []
+    files_of = Counter(split_in(file.stem) for file in files)
     for file in files:
         named = split_in(file.stem) or (file.parent.name if is_usual(file.parent.name) else "")
         named = named or (file.stem if len(files) > 1 else "")
-        if len(files) > 1 and [split_in(f.stem) for f in files].count(split_in(file.stem)) > 1:
+        if files_of[split_in(file.stem)] > 1:
             named = file.parent.name if is_usual(file.parent.name) else file.stem
         for line, columns, cells in _cells(file, report):
             rows.append(_Row(file, line, cells.get("split", "").strip() or named, columns, cells))
