@@ -79,3 +79,23 @@ def test_no_socket_and_nothing_outside(words: list[str], cache: set[str], tmp_pa
     assert {name.split("/")[0] for name in files(home)} <= cache
     made = files(work) - before
     assert made and all(name.startswith("out/") for name in made)
+
+
+@pytest.mark.slow
+def test_no_socket_and_nothing_outside_by_torch_and_its_workers(tmp_path: Path) -> None:
+    """A training with a loader process, and the three verbs on its weights; matplotlib keeps a list of fonts."""
+    home, work = tmp_path / "home", tmp_path / "work"
+    coco(work / "data")
+    before = files(work)
+    quick = ["--set", "train.iterations=2", "--batch", "2", "--workers", "1", "--weights", "none"]
+    model = "out/run/best.safetensors"
+    for words in (
+        ["train", "data", "--out", "out/run", *quick],
+        ["detect", model, "data/train", "--out", "out/drawn"],
+        ["eval", model, "data", "--out", "out/report"],
+        ["features", "data/train", "-o", "out/features.parquet", "--engine", "torch"],
+    ):
+        done = guarded(COMMAND, *words, work=work, home=home)
+        assert done.returncode == 0, done.stderr
+    assert all(name.startswith(".cache/matplotlib/") for name in files(home))
+    assert all(name.startswith("out/") for name in files(work) - before)
